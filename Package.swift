@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target of our own: Swift 6, explicit existentials and imports, no warnings.
+let common: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+/// The file border: every unsafe expression is marked and explained.
+let border: [SwiftSetting] = common + [.strictMemorySafety()]
+
+/// C code is compiled for any x86-64 and picks its vector path at run time.
+let cWarnings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
+
+let package = Package(
+  name: "ckpt",
+  products: [
+    .library(name: "Checkpoint", targets: ["Checkpoint"]),
+    .library(name: "Transforms", targets: ["Transforms"]),
+    .library(name: "Infer", targets: ["Infer"]),
+    .executable(name: "ckpt", targets: ["ckpt"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // C libraries behind module maps.
+    .systemLibrary(name: "CSystem"),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
+    .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: cWarnings),
+    // Vector kernels that choose their instruction set at run time.
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+
+    .target(
+      name: "Checkpoint", dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip"],
+      swiftSettings: border),
+    .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
+    .target(
+      name: "Infer", dependencies: ["Checkpoint", "COpenBLAS", "CKernels"], swiftSettings: common),
+    .executableTarget(
+      name: "ckpt",
+      dependencies: [
+        "Checkpoint", "Transforms", "Infer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: common),
+
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: common),
+    .testTarget(
+      name: "TransformsTests", dependencies: ["Transforms", "Checkpoint"], swiftSettings: common),
+    .testTarget(name: "InferTests", dependencies: ["Infer", "Checkpoint"], swiftSettings: common),
+    .testTarget(
+      name: "CommandTests", dependencies: ["ckpt", "Checkpoint"], swiftSettings: common),
+  ],
+  swiftLanguageModes: [.v6]
+)

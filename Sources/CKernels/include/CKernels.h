@@ -1,0 +1,4 @@
+#ifndef CKPT_CKERNELS_H
+#define CKPT_CKERNELS_H
+
+#endif

@@ -1,0 +1,6 @@
+#ifndef CKPT_COPENBLAS_SHIM_H
+#define CKPT_COPENBLAS_SHIM_H
+
+#include <cblas.h>
+
+#endif

@@ -1,0 +1,6 @@
+#ifndef CKPT_CZIP_SHIM_H
+#define CKPT_CZIP_SHIM_H
+
+#include <zip.h>
+
+#endif

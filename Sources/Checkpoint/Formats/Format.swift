@@ -1,0 +1,57 @@
+/// A file format: bytes ↔ ``Checkpoint``. It knows no models.
+///
+/// A new format is one file with one conforming type and one line in ``FormatRegistry``.
+public protocol Format: Sendable {
+  /// The name on the command line.
+  var name: String { get }
+  /// Other names that the command line takes.
+  var aliases: [String] { get }
+  /// One line for people.
+  var summary: String { get }
+  /// File-name suffixes, the one to write first; a suffix never decides what is read.
+  var suffixes: [String] { get }
+  /// File names that a folder of this format customarily has, the best first.
+  var customaryNames: [String] { get }
+
+  /// Whether the content is of this format; never throws a "no".
+  func recognises(_ probe: Probe) -> Bool
+
+  /// Lists the tensors; reads no payload.
+  func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint
+
+  /// Writes `checkpoint` so that its main file is `path`.
+  ///
+  /// - Throws: ``CheckpointError`` naming the tensor, when the format cannot hold something.
+  func write(
+    _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
+  ) throws(CheckpointError)
+}
+
+extension Format {
+  public var aliases: [String] { [] }
+  public var customaryNames: [String] { [] }
+}
+
+/// What a writer may be told.
+public struct WriteOptions: Sendable {
+  /// Bytes of tensors per file, where a format can be split.
+  public var maxShardSize: Int?
+
+  public init(maxShardSize: Int? = nil) { self.maxShardSize = maxShardSize }
+}
+
+/// A file about to be recognised: its path, descriptor and first bytes.
+public struct Probe: Sendable {
+  public let file: File
+  /// The first bytes, at most 4,096.
+  public let head: [UInt8]
+
+  public init(_ path: String) throws(CheckpointError) {
+    file = try File(path)
+    head = try file.head(4096)
+  }
+
+  public var path: String { file.path }
+
+  public func starts(with magic: [UInt8]) -> Bool { head.starts(with: magic) }
+}

@@ -1,0 +1,24 @@
+/// The element type of a tensor, spelled as in the command's output (`f32`, `bf16`, …).
+public enum DType: String, Sendable, CaseIterable, Codable {
+  case f64, f32, f16, bf16
+  case i64, i32, i16, i8
+  case u64, u32, u16, u8
+  case bool
+
+  /// Bytes of one element.
+  public var size: Int {
+    switch self {
+    case .f64, .i64, .u64: 8
+    case .f32, .i32, .u32: 4
+    case .f16, .bf16, .i16, .u16: 2
+    case .i8, .u8, .bool: 1
+    }
+  }
+
+  public var isFloat: Bool {
+    switch self {
+    case .f64, .f32, .f16, .bf16: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/// Conversions between canonical bytes (little-endian, C order) and numbers.
+public enum Elements {
+  /// Elements of `bytes` as `Value`, rounded to nearest even where the stored type is wider.
+  public static func decode<Value: BinaryFloatingPoint>(
+    _ bytes: [UInt8], as dtype: DType
+  ) -> [Value] {
+    switch dtype {
+    case .f64: load(bytes, Double.self).map { Value($0) }
+    case .f32: load(bytes, Float.self).map { Value($0) }
+    case .f16: load(bytes, Float16.self).map { Value($0) }
+    case .bf16: load(bytes, UInt16.self).map { Value(Float(bitPattern: UInt32($0) << 16)) }
+    case .i64: load(bytes, Int64.self).map { Value($0) }
+    case .i32: load(bytes, Int32.self).map { Value($0) }
+    case .i16: load(bytes, Int16.self).map { Value($0) }
+    case .i8: load(bytes, Int8.self).map { Value($0) }
+    case .u64: load(bytes, UInt64.self).map { Value($0) }
+    case .u32: load(bytes, UInt32.self).map { Value($0) }
+    case .u16: load(bytes, UInt16.self).map { Value($0) }
+    case .u8: bytes.map { Value($0) }
+    case .bool: bytes.map { $0 == 0 ? 0 : 1 }
+    }
+  }
+
+  /// Canonical bytes of `values`, rounded to nearest even; integers saturate, bool is non-zero.
+  public static func encode<Value: BinaryFloatingPoint>(
+    _ values: [Value], as dtype: DType
+  ) -> [UInt8] {
+    switch dtype {
+    case .f64: store(values.map { Double($0) })
+    case .f32: store(values.map { Float($0) })
+    case .f16: store(values.map { Float16($0) })
+    case .bf16: store(values.map { bfloat16(Float($0)) })
+    case .i64: store(values.map { saturated($0, Int64.self) })
+    case .i32: store(values.map { saturated($0, Int32.self) })
+    case .i16: store(values.map { saturated($0, Int16.self) })
+    case .i8: store(values.map { saturated($0, Int8.self) })
+    case .u64: store(values.map { saturated($0, UInt64.self) })
+    case .u32: store(values.map { saturated($0, UInt32.self) })
+    case .u16: store(values.map { saturated($0, UInt16.self) })
+    case .u8: values.map { saturated($0, UInt8.self) }
+    case .bool: values.map { $0 == 0 ? 0 : 1 }
+    }
+  }
+
+  /// Bytes of a `[rows, columns]` matrix of elements of `size` bytes as `[columns, rows]`.
+  public static func transpose(_ bytes: [UInt8], rows: Int, columns: Int, size: Int) -> [UInt8] {
+    switch size {
+    case 1: transpose(load(bytes, UInt8.self), rows: rows, columns: columns)
+    case 2: transpose(load(bytes, UInt16.self), rows: rows, columns: columns)
+    case 4: transpose(load(bytes, UInt32.self), rows: rows, columns: columns)
+    default: transpose(load(bytes, UInt64.self), rows: rows, columns: columns)
+    }
+  }
+
+  private static func transpose<T: BitwiseCopyable & FixedWidthInteger>(
+    _ values: [T], rows: Int, columns: Int
+  ) -> [UInt8] {
+    var result = [T](repeating: 0, count: values.count)
+    let block = 16  // 16 × 16 elements of both matrices stay in the first-level cache
+    for rowBlock in stride(from: 0, to: rows, by: block) {
+      for columnBlock in stride(from: 0, to: columns, by: block) {
+        for row in rowBlock..<min(rowBlock + block, rows) {
+          for column in columnBlock..<min(columnBlock + block, columns) {
+            result[column * rows + row] = values[row * columns + column]
+          }
+        }
+      }
+    }
+    return store(result)
+  }
+
+  /// The nearest bfloat16, ties to even; NaN stays NaN.
+  static func bfloat16(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(bits >> 16) | 0x40 }
+    return UInt16((bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+  }
+
+  private static func saturated<Value: BinaryFloatingPoint, I: FixedWidthInteger>(
+    _ value: Value, _: I.Type
+  ) -> I {
+    if value.isNaN { return 0 }
+    return I(exactly: value.rounded(.towardZero)) ?? (value < 0 ? I.min : I.max)
+  }
+
+  /// Copies whole elements; the host is little-endian, as every platform of the package is.
+  static func load<T: BitwiseCopyable>(_ bytes: [UInt8], _: T.Type) -> [T] {
+    let count = bytes.count / MemoryLayout<T>.size
+    return unsafe [T](unsafeUninitializedCapacity: count) { buffer, initialized in
+      // The buffer holds `count` elements, and `bytes` at least as many bytes.
+      unsafe bytes.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: source[..<(count * MemoryLayout<T>.size)]))
+      }
+      initialized = count
+    }
+  }
+
+  static func store<T: BitwiseCopyable>(_ values: [T]) -> [UInt8] {
+    unsafe values.withUnsafeBytes { unsafe [UInt8]($0) }
+  }
+}

@@ -1,0 +1,71 @@
+/// Where a tensor's bytes are and how to get at them; nothing is read until asked for.
+///
+/// Bytes are always delivered in the canonical order: little-endian, C order.
+public protocol Payload: Sendable {
+  /// The length of the canonical bytes.
+  var byteCount: Int { get }
+
+  /// The stored bytes as they lie in a file, when those are the canonical bytes already.
+  ///
+  /// Such a payload is copied by the kernel and read without conversion.
+  var slice: FileSlice? { get }
+
+  /// How the bytes are kept, for people: `contiguous`, `chunked gzip`, `computed`, …
+  var storage: String { get }
+
+  /// Fills `buffer` with the canonical bytes from `offset` on.
+  ///
+  /// - Precondition: `offset + buffer.byteCount <= byteCount`.
+  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError)
+}
+
+extension Payload {
+  public var slice: FileSlice? { nil }
+}
+
+/// Bytes held in memory.
+public struct BytesPayload: Payload {
+  public let bytes: [UInt8]
+
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  public var byteCount: Int { bytes.count }
+  public var storage: String { "memory" }
+
+  public func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
+    for index in 0..<buffer.byteCount {
+      buffer.storeBytes(of: bytes[offset + index], toByteOffset: index, as: UInt8.self)
+    }
+  }
+}
+
+/// Bytes that are made from other tensors when they are asked for, all at once.
+///
+/// The closure holds its operands; nothing is kept after a read, so only one result is in memory
+/// at a time.
+public struct ComputedPayload: Payload {
+  public let byteCount: Int
+  public let storage: String
+  private let make: @Sendable () throws(CheckpointError) -> [UInt8]
+
+  /// - Parameters:
+  ///   - operation: what is done, for people (`transpose`, `cast f16`).
+  ///   - make: returns exactly `byteCount` canonical bytes.
+  public init(
+    byteCount: Int, operation: String,
+    make: @escaping @Sendable () throws(CheckpointError) -> [UInt8]
+  ) {
+    self.byteCount = byteCount
+    self.storage = operation
+    self.make = make
+  }
+
+  public func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
+    let bytes = try make()
+    guard bytes.count == byteCount else {
+      throw CheckpointError(
+        .damaged, Place(), "\(storage) made \(bytes.count) bytes where \(byteCount) were expected")
+    }
+    try BytesPayload(bytes).read(at: offset, into: &buffer)
+  }
+}
