@@ -16,7 +16,8 @@ public struct Checkpoint: Sendable {
   public var warnings: [String]
 
   public init(
-    path: String = "", files: [String] = [], format: String = "", groups: [Group] = [], attributes: [Attribute] = [],
+    path: String = "", files: [String] = [], format: String = "", groups: [Group] = [],
+    attributes: [Attribute] = [],
     unreadable: [Unreadable] = [], warnings: [String] = []
   ) {
     self.path = path

@@ -1,6 +1,6 @@
-/// A file format: bytes ↔ ``Checkpoint``. It knows no models.
+/// A file format: bytes ↔ checkpoint.
 ///
-/// A new format is one file with one conforming type and one line in ``FormatRegistry``.
+/// It knows no models. A new format is one file with one conforming type and one line in ``FormatRegistry``.
 public protocol Format: Sendable {
   /// The name on the command line.
   var name: String { get }

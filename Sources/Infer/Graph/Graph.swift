@@ -1,0 +1,122 @@
+/// What a model computes: named operations over named weights, batch and length symbolic.
+///
+/// Static single assignment: a value is an input, a weight, or the result of exactly one node, and
+/// nodes stand in an order in which they can be run.
+public struct Graph: Sendable {
+  /// A value's place in ``values``.
+  public struct ID: Sendable, Hashable, Comparable {
+    public let index: Int
+    public static func < (a: ID, b: ID) -> Bool { a.index < b.index }
+  }
+
+  public struct Value: Sendable {
+    /// The canonical name, or empty for a value that nobody asks for.
+    public var name: String
+    public var shape: [Dimension]
+    public var source: Source
+  }
+
+  public enum Source: Sendable {
+    case input
+    case weight
+    case node(Int)
+  }
+
+  public struct Node: Sendable {
+    public var op: any Op
+    public var operands: [ID]
+    public var result: ID
+  }
+
+  /// A name under which a value leaves the graph.
+  public struct Output: Sendable {
+    public var name: String
+    public var value: ID
+  }
+
+  public private(set) var values: [Value] = []
+  public private(set) var nodes: [Node] = []
+  /// What the model answers; a value may leave under several names.
+  public private(set) var outputs: [Output] = []
+
+  public init() {}
+
+  public subscript(id: ID) -> Value { values[id.index] }
+
+  public var ids: [ID] { values.indices.map(ID.init) }
+
+  /// Inputs in the order in which they were made.
+  public var inputs: [ID] {
+    ids.filter { if case .input = self[$0].source { true } else { false } }
+  }
+
+  /// Weights in the order of first use.
+  public var weights: [ID] {
+    ids.filter { if case .weight = self[$0].source { true } else { false } }
+  }
+
+  /// The value of that canonical or output name.
+  public func value(named name: String) -> ID? {
+    outputs.first { $0.name == name }?.value
+      ?? values.firstIndex { $0.name == name && !$0.name.isEmpty }.map(ID.init)
+  }
+
+  /// The names of inner values that can be tapped, in the order in which they are computed.
+  public var valueNames: [String] {
+    nodes.map { self[$0.result].name }.filter { !$0.isEmpty }
+  }
+
+  // MARK: Building
+
+  /// Adds an input.
+  public mutating func input(_ name: String, _ shape: [Dimension]) -> ID {
+    add(Value(name: name, shape: shape, source: .input))
+  }
+
+  /// Adds a weight, or returns the one of that name.
+  ///
+  /// - Throws: ``InferError`` when it was used with another shape before.
+  public mutating func weight(_ name: String, _ shape: [Int]) throws(InferError) -> ID {
+    let dimensions = shape.map { Dimension.fixed($0) }
+    if let id = weights.first(where: { self[$0].name == name }) {
+      guard self[id].shape == dimensions else {
+        throw InferError(.graph, name, "is used as \(self[id].shape) and as \(dimensions)")
+      }
+      return id
+    }
+    return add(Value(name: name, shape: dimensions, source: .weight))
+  }
+
+  /// Adds a node; its result's shape follows from the op's rule.
+  ///
+  /// - Throws: ``InferError`` with the op and all shapes, when the operands do not fit.
+  public mutating func apply(
+    _ op: any Op, _ operands: ID..., named name: String = ""
+  ) throws(InferError) -> ID {
+    try apply(op, operands, named: name)
+  }
+
+  public mutating func apply(
+    _ op: any Op, _ operands: [ID], named name: String = ""
+  ) throws(InferError) -> ID {
+    let shapes = operands.map { self[$0].shape }
+    do {
+      let shape = try op.shape(shapes)
+      let id = add(Value(name: name, shape: shape, source: .node(nodes.count)))
+      nodes.append(Node(op: op, operands: operands, result: id))
+      return id
+    } catch {
+      throw InferError(.graph, name, "\(op.name) expects \(error.expected); it got \(shapes)")
+    }
+  }
+
+  /// Lets a value leave the graph under a name.
+  public mutating func output(_ name: String, _ value: ID) {
+    outputs.append(Output(name: name, value: value))
+  }
+
+  private mutating func add(_ value: Value) -> ID {
+    values.append(value)
+    return ID(index: values.count - 1)
+  }
+}
