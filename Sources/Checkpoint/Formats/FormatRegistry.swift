@@ -2,7 +2,7 @@
 public enum FormatRegistry {
   public static let all: [any Format] = [
     // KerasHDF5(),
-    // Safetensors(),
+    Safetensors()
     // NPZ(),
   ]
 

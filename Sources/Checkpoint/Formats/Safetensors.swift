@@ -1,0 +1,442 @@
+/// The safetensors format, single file or sharded with an index.
+///
+/// Source: the format description in the README of huggingface/safetensors; the index as written
+/// by transformers. What the format has no place for, Keras' layers and typed attributes, goes to
+/// the metadata under ``layoutKey``, so that it comes back unchanged.
+public struct Safetensors: Format {
+  public init() {}
+
+  public var name: String { "safetensors" }
+  public var summary: String { "safetensors, single file or sharded with an index" }
+  public var suffixes: [String] { ["safetensors", "safetensors.index.json"] }
+  public var customaryNames: [String] { ["model.safetensors.index.json", "model.safetensors"] }
+
+  /// The metadata key that holds groups and attributes as JSON.
+  static let layoutKey = "ckpt.layout"
+  /// Bytes that a header may have, as in the reference implementation.
+  static let largestHeader = 100_000_000
+
+  public func recognises(_ probe: Probe) -> Bool {
+    if let length = headerLength(probe), probe.head.count > 8 {
+      return length >= 2 && length <= Safetensors.largestHeader
+        && probe.head[8] == UInt8(ascii: "{")
+    }
+    return probe.head.first == UInt8(ascii: "{") && probe.path.hasSuffix(".index.json")
+  }
+
+  private func isIndex(_ probe: Probe) -> Bool { probe.head.first == UInt8(ascii: "{") }
+
+  private func headerLength(_ probe: Probe) -> Int? {
+    guard probe.head.count >= 8, !isIndex(probe) else { return nil }
+    let length = probe.head[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    return Int(exactly: length)
+  }
+}
+
+// MARK: - Reading
+
+extension Safetensors {
+  public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
+    var tensors: [Tensor] = []
+    var unreadable: [Unreadable] = []
+    var metadata: [JSON.Member] = []
+    var files = [probe.path]
+    if isIndex(probe) {
+      (tensors, unreadable, metadata, files) = try readIndex(probe)
+    } else {
+      let part = try readFile(probe.file)
+      (tensors, unreadable, metadata) = (part.tensors, part.unreadable, part.metadata)
+    }
+    var checkpoint = Checkpoint(
+      path: probe.path, files: files, format: name, unreadable: unreadable)
+    arrange(tensors, metadata, into: &checkpoint)
+    return checkpoint
+  }
+
+  private struct Part {
+    var tensors: [Tensor] = []
+    var unreadable: [Unreadable] = []
+    var metadata: [JSON.Member] = []
+  }
+
+  private func readFile(_ file: File) throws(CheckpointError) -> Part {
+    do throws(CheckpointError) {
+      guard file.size >= 8 else {
+        throw CheckpointError(
+          .damaged, Place(offset: 0), "has \(file.size) bytes; a header needs at least 8")
+      }
+      let stated = try file.bytes(at: 0, count: 8).reversed().reduce(UInt64(0)) {
+        $0 << 8 | UInt64($1)
+      }
+      guard let length = Int(exactly: stated), length <= Safetensors.largestHeader,
+        length <= file.size - 8
+      else {
+        throw CheckpointError(
+          .damaged, Place(offset: 0),
+          "the header claims \(stated) bytes; the file has \(file.size - 8) left and "
+            + "\(Safetensors.largestHeader) are allowed")
+      }
+      let bytes = try file.bytes(at: 8, count: length)
+      guard let members = try JSON(parsing: bytes).members else {
+        throw CheckpointError(.damaged, Place(offset: 8), "the header is no JSON object")
+      }
+      return try entries(members, of: file, dataStart: 8 + length)
+    } catch {
+      throw error.at(.file(file.path))
+    }
+  }
+
+  private func entries(
+    _ members: [JSON.Member], of file: File, dataStart: Int
+  ) throws(CheckpointError) -> Part {
+    var part = Part()
+    var spans: [(begin: Int, end: Int, name: String)] = []
+    var tensors: [(begin: Int, tensor: Tensor)] = []
+    for member in members {
+      if member.key == "__metadata__" {
+        guard let metadata = member.value.members,
+          metadata.allSatisfy({ $0.value.string != nil })
+        else {
+          throw CheckpointError(
+            .damaged, Place(member: "__metadata__"), "is no map from text to text")
+        }
+        part.metadata = metadata
+        continue
+      }
+      let place = Place.tensor(member.key)
+      guard let dtypeName = member.value["dtype"]?.string,
+        let extents = member.value["shape"]?.array?.map(\.int),
+        let offsets = member.value["data_offsets"]?.array?.map(\.int), offsets.count == 2,
+        let begin = offsets[0], let end = offsets[1]
+      else {
+        throw CheckpointError(.damaged, place, "needs dtype, shape and two data_offsets")
+      }
+      guard begin >= 0, begin <= end, end <= file.size - dataStart else {
+        throw CheckpointError(
+          .damaged, place,
+          "lies at bytes \(begin) to \(end) of \(file.size - dataStart) bytes of data")
+      }
+      spans.append((begin, end, member.key))
+      guard let dtype = Safetensors.dtypes[dtypeName] else {
+        part.unreadable.append(
+          Unreadable(name: member.key, reason: "elements of type \(dtypeName) are not supported"))
+        continue
+      }
+      let shape: Shape
+      do throws(CheckpointError) {
+        shape = try Shape(checking: extents.map { $0 ?? -1 })
+      } catch {
+        throw error.at(place)
+      }
+      guard shape.count * dtype.size == end - begin else {
+        throw CheckpointError(
+          .damaged, place,
+          "\(dtype.rawValue) \(shape) needs \(shape.count * dtype.size) bytes, "
+            + "but data_offsets span \(end - begin)")
+      }
+      let slice = try FileSlice(file, offset: dataStart + begin, length: end - begin)
+      tensors.append(
+        (
+          begin,
+          Tensor(name: member.key, dtype: dtype, shape: shape, payload: SlicePayload(slice))
+        ))
+    }
+    // The whole of the data belongs to exactly one tensor each.
+    spans.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
+    var position = 0
+    for span in spans {
+      guard span.begin == position else {
+        throw CheckpointError(
+          .damaged, Place(tensor: span.name, offset: dataStart + position),
+          span.begin > position ? "leaves a hole before it" : "overlaps the tensor before it")
+      }
+      position = span.end
+    }
+    guard position == file.size - dataStart else {
+      throw CheckpointError(
+        .damaged, Place(offset: dataStart + position),
+        "\(file.size - dataStart - position) bytes after the last tensor belong to none")
+    }
+    // A stable order by place: empty tensors share a place and keep the header's order.
+    part.tensors = tensors.enumerated()
+      .sorted { ($0.element.begin, $0.offset) < ($1.element.begin, $1.offset) }
+      .map(\.element.tensor)
+    return part
+  }
+
+  private func readIndex(
+    _ probe: Probe
+  ) throws(CheckpointError) -> ([Tensor], [Unreadable], [JSON.Member], [String]) {
+    let index: JSON
+    do throws(CheckpointError) {
+      index = try JSON(parsing: probe.file.bytes(at: 0, count: probe.file.size))
+    } catch {
+      throw error.at(.file(probe.path))
+    }
+    guard let map = index["weight_map"]?.members, !map.isEmpty else {
+      throw CheckpointError(
+        .damaged, .file(probe.path), "has no weight_map from tensor names to files")
+    }
+    var shards: [String] = []
+    var expected: [String: Set<String>] = [:]
+    for member in map {
+      guard let shard = member.value.string, !shard.contains("/"), !shard.isEmpty else {
+        throw CheckpointError(
+          .damaged, Place(file: probe.path, tensor: member.key),
+          "its file in weight_map is no plain file name")
+      }
+      if expected[shard] == nil { shards.append(shard) }
+      expected[shard, default: []].insert(member.key)
+    }
+    var result = Part()
+    var files = [probe.path]
+    for shard in shards.sorted(by: Natural.less) {
+      let path = Paths.join(Paths.folder(of: probe.path), shard)
+      guard Paths.exists(path) else {
+        throw CheckpointError(
+          .cannotRead, .file(probe.path), "the shard \(shard) is missing",
+          hint: "put it beside the index")
+      }
+      files.append(path)
+      let part = try readFile(try File(path))
+      let found = Set(part.tensors.map(\.name) + part.unreadable.map(\.name))
+      if let missing = expected[shard]?.subtracting(found).sorted().first {
+        throw CheckpointError(
+          .damaged, Place(file: path, tensor: missing), "is in the index but not in the shard")
+      }
+      // What a shard holds beyond the index is stale by transformers' rule, but never silent.
+      if let extra = found.subtracting(expected[shard] ?? []).sorted().first {
+        throw CheckpointError(
+          .damaged, Place(file: path, tensor: extra), "is in the shard but not in the index")
+      }
+      result.tensors += part.tensors
+      result.unreadable += part.unreadable
+      for member in part.metadata where !result.metadata.contains(where: { $0.key == member.key }) {
+        result.metadata.append(member)
+      }
+    }
+    for member in index["metadata"]?.members ?? [] where member.key != "total_size" {
+      if member.value.string != nil { result.metadata.append(member) }
+    }
+    return (result.tensors, result.unreadable, result.metadata, files)
+  }
+
+  /// Groups, attributes and aliases from the metadata.
+  private func arrange(
+    _ tensors: [Tensor], _ metadata: [JSON.Member], into checkpoint: inout Checkpoint
+  ) {
+    var byName: [String: Tensor] = [:]
+    for tensor in tensors { byName[tensor.name] = tensor }
+    var plain: [Attribute] = []
+    for member in metadata where member.key != Safetensors.layoutKey {
+      guard let text = member.value.string else { continue }
+      if byName[text] != nil, byName[member.key] == nil {
+        byName[text]?.aliases.append(member.key)  // safetensors' own note of a shared tensor
+      } else {
+        plain.append(Attribute(member.key, text: text))
+      }
+    }
+    let layout = metadata.first { $0.key == Safetensors.layoutKey }?.value.string
+    if let layout, let json = try? JSON(parsing: Array(layout.utf8)),
+      let restored = Layout(json: json, tensors: byName)
+    {
+      checkpoint.attributes = restored.attributes
+      checkpoint.groups = restored.groups
+    } else {
+      if layout != nil {
+        checkpoint.warnings.append(
+          "the groups in the metadata do not fit the tensors; they are left out")
+      }
+      checkpoint.attributes = plain
+      checkpoint.groups = [Group(name: "", tensors: tensors.compactMap { byName[$0.name] })]
+    }
+  }
+
+  private static let dtypes: [String: DType] = [
+    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "I64": .i64, "I32": .i32, "I16": .i16,
+    "I8": .i8, "U64": .u64, "U32": .u32, "U16": .u16, "U8": .u8, "BOOL": .bool,
+  ]
+}
+
+// MARK: - Writing
+
+extension Safetensors {
+  public func write(
+    _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
+  ) throws(CheckpointError) {
+    // The widest elements come first, so that every tensor is aligned to its elements.
+    let stored = checkpoint.tensors
+    let tensors = stored.enumerated()
+      .sorted {
+        ($1.element.dtype.size, $0.offset) < ($0.element.dtype.size, $1.offset)
+      }
+      .map(\.element)
+    let metadata = try metadata(
+      checkpoint, reordered: tensors.map(\.name) != stored.map(\.name))
+    let shards = try split(tensors, limit: options.maxShardSize)
+    guard options.maxShardSize != nil, shards.count > 1 else {
+      try write(tensors, metadata, to: output.file(path))
+      return
+    }
+    let stem = Paths.join(
+      Paths.folder(of: path),
+      Paths.name(of: path).replacingSuffix(".safetensors", with: ""))
+    var map: [JSON.Member] = []
+    // Each shard says what framework it is for; the layout stands in the index alone.
+    let shardMetadata = metadata.filter { $0.key != Safetensors.layoutKey }
+    for (number, shard) in shards.enumerated() {
+      let name = "\(stem)-\(padded(number + 1))-of-\(padded(shards.count)).safetensors"
+      try write(shard, shardMetadata, to: output.file(name))
+      map += shard.map { .init($0.name, .string(Paths.name(of: name))) }
+    }
+    let total = tensors.reduce(0) { $0 + $1.byteCount }
+    let index = JSON.object([
+      .init("metadata", .object([.init("total_size", .number(total))] + metadata)),
+      .init("weight_map", .object(map.sorted { $0.key < $1.key })),
+    ])
+    try output.file(stem + ".safetensors.index.json").write(
+      Array((index.pretty + "\n").utf8), at: 0)
+  }
+
+  private func padded(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  }
+
+  private func split(
+    _ tensors: [Tensor], limit: Int?
+  ) throws(CheckpointError) -> [[Tensor]] {
+    guard let limit else { return [tensors] }
+    var shards: [[Tensor]] = [[]]
+    var size = 0
+    for tensor in tensors {
+      if size + tensor.byteCount > limit, !shards[shards.count - 1].isEmpty {
+        shards.append([])
+        size = 0
+      }
+      shards[shards.count - 1].append(tensor)
+      size += tensor.byteCount
+    }
+    return shards
+  }
+
+  private func metadata(
+    _ checkpoint: Checkpoint, reordered: Bool
+  ) throws(CheckpointError) -> [JSON.Member] {
+    var metadata: [JSON.Member] = []
+    let simple = checkpoint.attributes.allSatisfy {
+      $0 == Attribute($0.name, text: $0.text ?? "") && $0.name != Safetensors.layoutKey
+    }
+    let grouped =
+      checkpoint.groups.count != 1 || checkpoint.groups[0].name != ""
+      || !checkpoint.groups[0].attributes.isEmpty
+    for attribute in checkpoint.attributes {
+      if let text = attribute.text, attribute == Attribute(attribute.name, text: text) {
+        metadata.append(.init(attribute.name, .string(text)))
+      }
+    }
+    if reordered || grouped || !simple {
+      metadata.append(.init(Safetensors.layoutKey, .string(Layout(checkpoint).json.compact)))
+    }
+    let names = Set(checkpoint.tensors.map(\.name))
+    for tensor in checkpoint.tensors {
+      for alias in tensor.aliases where !names.contains(alias) {
+        metadata.append(.init(alias, .string(tensor.name)))
+      }
+    }
+    return metadata
+  }
+
+  private func write(
+    _ tensors: [Tensor], _ metadata: [JSON.Member], to file: OutputFile
+  ) throws(CheckpointError) {
+    var members: [JSON.Member] = []
+    if !metadata.isEmpty { members.append(.init("__metadata__", .object(metadata))) }
+    var position = 0
+    for tensor in tensors {
+      guard tensor.name != "__metadata__" else {
+        throw CheckpointError(
+          .unsupported, .tensor(tensor.name), "safetensors keeps this name for itself",
+          hint: "rename it")
+      }
+      let end = position + tensor.byteCount
+      members.append(
+        .init(
+          tensor.name,
+          .object([
+            .init("dtype", .string(tensor.dtype.rawValue.uppercased())),
+            .init("shape", .array(tensor.shape.extents.map { .number($0) })),
+            .init("data_offsets", .array([.number(position), .number(end)])),
+          ])))
+      position = end
+    }
+    var header = Array(JSON.object(members).compact.utf8)
+    while header.count % 8 != 0 { header.append(0x20) }
+    guard header.count <= Safetensors.largestHeader else {
+      throw CheckpointError(
+        .unsupported, .file(file.target),
+        "the header would have \(header.count) bytes; safetensors allows "
+          + "\(Safetensors.largestHeader)")
+    }
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    try file.write(length + header, at: 0)
+    var offset = 8 + header.count
+    for tensor in tensors {
+      try file.write(tensor, at: offset)
+      offset += tensor.byteCount
+    }
+  }
+}
+
+/// Groups and attributes as JSON, for formats that have no place for them.
+struct Layout {
+  var attributes: [Attribute]
+  var groups: [Group]
+
+  init(_ checkpoint: Checkpoint) {
+    attributes = checkpoint.attributes
+    groups = checkpoint.groups
+  }
+
+  /// `nil` unless the groups name every tensor exactly once.
+  init?(json: JSON, tensors: [String: Tensor]) {
+    guard let attributes = json["attributes"]?.array, let groups = json["groups"]?.array else {
+      return nil
+    }
+    self.attributes = attributes.compactMap(Attribute.init(json:))
+    self.groups = []
+    var used: Set<String> = []
+    for group in groups {
+      guard let name = group["name"]?.string, let names = group["tensors"]?.array,
+        let groupAttributes = group["attributes"]?.array
+      else { return nil }
+      var members: [Tensor] = []
+      for name in names {
+        guard let name = name.string, let tensor = tensors[name], used.insert(name).inserted
+        else { return nil }
+        members.append(tensor)
+      }
+      self.groups.append(
+        Group(
+          name: name, attributes: groupAttributes.compactMap(Attribute.init(json:)),
+          tensors: members))
+    }
+    guard used.count == tensors.count else { return nil }
+  }
+
+  var json: JSON {
+    .object([
+      .init("attributes", .array(attributes.map(\.json))),
+      .init(
+        "groups",
+        .array(
+          groups.map { group in
+            .object([
+              .init("name", .string(group.name)),
+              .init("attributes", .array(group.attributes.map(\.json))),
+              .init("tensors", .array(group.tensors.map { .string($0.name) })),
+            ])
+          })),
+    ])
+  }
+}

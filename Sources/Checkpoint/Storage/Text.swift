@@ -1,0 +1,92 @@
+/// Order and shape of names.
+public enum Natural {
+  /// Whether `a` stands before `b` when runs of digits count as numbers: layer 2 before layer 10.
+  public static func less(_ a: String, _ b: String) -> Bool {
+    var left = Array(a.utf8)[...]
+    var right = Array(b.utf8)[...]
+    while let x = left.first, let y = right.first {
+      if isDigit(x), isDigit(y) {
+        let (m, n) = (digits(&left), digits(&right))
+        if m.count != n.count { return m.count < n.count }
+        if m != n { return m.lexicographicallyPrecedes(n) }
+      } else if x != y {
+        return x < y
+      } else {
+        left.removeFirst()
+        right.removeFirst()
+      }
+    }
+    if left.isEmpty, right.isEmpty { return a.utf8.lexicographicallyPrecedes(b.utf8) }
+    return left.isEmpty && !right.isEmpty
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+
+  /// Takes a run of digits off the front, without leading zeros.
+  private static func digits(_ text: inout ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    let run = text.prefix(while: isDigit)
+    text = text.dropFirst(run.count)
+    return run.drop { $0 == 0x30 }
+  }
+}
+
+/// Shell-like patterns over tensor names: `*` any run, `?` any character, `[a-z]` a set.
+public struct Glob: Sendable {
+  public let pattern: String
+  private let parts: [Character]
+
+  public init(_ pattern: String) {
+    self.pattern = pattern
+    parts = Array(pattern)
+  }
+
+  public func matches(_ name: String) -> Bool {
+    let name = Array(name)
+    var (p, n) = (0, 0)
+    var retry: (pattern: Int, name: Int)?
+    while n < name.count {
+      if p < parts.count, parts[p] == "*" {
+        retry = (p, n)
+        p += 1
+      } else if p < parts.count, let next = step(p, name[n]) {
+        p = next
+        n += 1
+      } else if let (pattern, start) = retry {
+        retry = (pattern, start + 1)
+        (p, n) = (pattern + 1, start + 1)
+      } else {
+        return false
+      }
+    }
+    return parts[p...].allSatisfy { $0 == "*" }
+  }
+
+  /// The pattern position after one that matches `character`, or `nil`.
+  private func step(_ p: Int, _ character: Character) -> Int? {
+    if parts[p] == "?" { return p + 1 }
+    if parts[p] == "[", let end = parts[(p + 1)...].firstIndex(of: "]"), end > p + 1 {
+      var set = parts[(p + 1)..<end]
+      let inverted = set.first == "!"
+      if inverted { set.removeFirst() }
+      var found = false
+      while let low = set.first {
+        set.removeFirst()
+        if set.count >= 2, set.first == "-", let high = set.dropFirst().first {
+          set.removeFirst(2)
+          found = found || (low <= character && character <= high)
+        } else {
+          found = found || low == character
+        }
+      }
+      return found != inverted ? end + 1 : nil
+    }
+    return parts[p] == character ? p + 1 : nil
+  }
+}
+
+extension String {
+  /// The text with a suffix exchanged, or unchanged without that suffix.
+  func replacingSuffix(_ suffix: String, with other: String) -> String {
+    hasSuffix(suffix) ? String(dropLast(suffix.count)) + other : self
+  }
+}
