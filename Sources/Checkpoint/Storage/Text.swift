@@ -89,4 +89,9 @@ extension String {
   func replacingSuffix(_ suffix: String, with other: String) -> String {
     hasSuffix(suffix) ? String(dropLast(suffix.count)) + other : self
   }
+
+  /// The text with a prefix exchanged, or unchanged without that prefix.
+  func replacingPrefix(_ prefix: String, with other: String) -> String {
+    hasPrefix(prefix) ? other + dropFirst(prefix.count) : self
+  }
 }

@@ -69,3 +69,17 @@ public struct ComputedPayload: Payload {
     try BytesPayload(bytes).read(at: offset, into: &buffer)
   }
 }
+
+/// A stored matrix turned round when it is read.
+struct TransposedPayload: Payload {
+  let source: Tensor
+
+  var byteCount: Int { source.byteCount }
+  var storage: String { "transposed" }
+
+  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
+    let bytes = Elements.transpose(
+      try source.bytes(), rows: source.shape[0], columns: source.shape[1], size: source.dtype.size)
+    try BytesPayload(bytes).read(at: offset, into: &buffer)
+  }
+}

@@ -65,15 +65,11 @@ public struct Tensor: Sendable {
   /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read.
   public func transposed() -> Tensor {
     guard shape.rank == 2 else { return self }
-    let source = self
+    // Turned round twice, the stored bytes are copied as they are.
+    let original = (payload as? TransposedPayload)?.source.payload
     return Tensor(
       name: name, aliases: aliases, dtype: dtype, shape: [shape[1], shape[0]],
-      payload: ComputedPayload(byteCount: byteCount, operation: "transposed") {
-        () throws(CheckpointError) in
-        Elements.transpose(
-          try source.bytes(), rows: source.shape[0], columns: source.shape[1],
-          size: source.dtype.size)
-      })
+      payload: original ?? TransposedPayload(source: self))
   }
 
   /// Elements converted to another float type, rounded to nearest even, computed when read.

@@ -1,0 +1,54 @@
+/// What the tensors mean.
+public enum Architecture: Sendable {
+  /// A known family with its configuration.
+  case family(FamilyArchitecture)
+  /// A Keras model described by its configuration tree, of no known family.
+  case keras(configuration: JSON)
+}
+
+/// A family's name, configuration and heads: enough to know every weight and its shape.
+public struct FamilyArchitecture: Sendable, Equatable {
+  /// The family's name in ``ArchitectureRegistry``.
+  public var family: String
+  public var configuration: Configuration
+  /// The heads whose weights are there, in ``Head``'s order.
+  public var heads: Set<Head>
+
+  public init(family: String, configuration: Configuration, heads: Set<Head>) {
+    self.family = family
+    self.configuration = configuration
+    self.heads = heads
+  }
+}
+
+/// A part on top of the encoder that a file may or may not hold.
+public enum Head: String, Sendable, CaseIterable, Comparable {
+  /// Dense over the first token, with an activation.
+  case pooler
+  /// Next sentence prediction over the pooler.
+  case nsp
+  /// Sentence order prediction over the pooler (ALBERT).
+  case sop
+  /// Masked language model; its decoder is the embedding table.
+  case mlm
+
+  public static func < (a: Head, b: Head) -> Bool {
+    (allCases.firstIndex(of: a) ?? 0) < (allCases.firstIndex(of: b) ?? 0)
+  }
+}
+
+/// A canonical weight that an architecture must have.
+public struct WeightSpec: Sendable, Equatable {
+  /// The canonical name, e.g. `layers.3.attention.query.kernel`.
+  public var name: String
+  /// Kernels are `[in, out]`, embeddings `[rows, width]`.
+  public var shape: Shape
+  /// The head that it belongs to, or `nil` for the encoder.
+  public var head: Head?
+
+  public init(_ name: String, _ shape: Shape, head: Head? = nil) {
+    self.name = name
+    self.shape = shape
+    self.head = head
+  }
+}

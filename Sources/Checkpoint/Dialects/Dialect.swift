@@ -1,0 +1,147 @@
+/// How one framework spells a family: names, order, layouts, and what it leaves unsaid.
+///
+/// A dialect is tables with inverses: the same rows bind stored tensors to canonical weights and
+/// spell canonical weights for the framework. A new dialect is one file and one line in
+/// ``DialectRegistry``.
+public protocol Dialect: Sendable {
+  /// The name on the command line.
+  var name: String { get }
+  var aliases: [String] { get }
+  /// One line for people.
+  var summary: String { get }
+  /// The families that it spells, by name.
+  var families: [String] { get }
+  /// The name of the format that its users expect.
+  var format: String { get }
+  /// The weights' customary file name in a folder.
+  var fileName: String { get }
+
+  /// The family that the names (and the configuration) show, or `nil`.
+  func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String?
+
+  /// Binds stored tensors to canonical weights, in canonical layout.
+  ///
+  /// - Throws: ``CheckpointError`` when a tensor has a name of the family but no place in it.
+  func bind(_ checkpoint: Checkpoint, family: String) throws(CheckpointError) -> Binding
+
+  /// What the framework computes where a file leaves it open, by configuration key.
+  func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
+
+  /// What the framework's name of an activation means.
+  func activation(_ name: String) -> Activation?
+
+  /// Remarks on a configuration whose keys the framework treats unexpectedly.
+  func remarks(on configuration: JSON) -> [String]
+
+  /// Spells a model for the framework.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `unsupported`, when the framework has no place for it.
+  func spell(_ model: Model) throws(CheckpointError) -> Spelling
+
+  /// The framework's own names of values, by canonical name.
+  func valueNames(_ architecture: FamilyArchitecture) -> [String: String]
+}
+
+extension Dialect {
+  public var aliases: [String] { [] }
+  public func remarks(on configuration: JSON) -> [String] { [] }
+  public func valueNames(_ architecture: FamilyArchitecture) -> [String: String] { [:] }
+}
+
+/// The list of dialects.
+public enum DialectRegistry {
+  public static let all: [any Dialect] = [Bert4keras(), HuggingFace()]
+
+  /// The dialect of that name.
+  public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
+    let wanted = name.lowercased()
+    if let dialect = all.first(where: { $0.name == wanted || $0.aliases.contains(wanted) }) {
+      return dialect
+    }
+    throw CheckpointError(
+      .usage, Place(), "there is no dialect \"\(name)\"",
+      hint: "known dialects: \(all.map(\.name).joined(separator: ", "))")
+  }
+}
+
+/// Stored tensors bound to canonical weights.
+public struct Binding: Sendable {
+  /// Canonical weights, in canonical layout.
+  public var weights: [Weight] = []
+  /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
+  public var carried: [Group] = []
+  /// Tensors that do not travel to another form, and why (optimizer state).
+  public var left: [Leftover] = []
+  /// Copies and buffers whose content is told elsewhere.
+  public var redundant: [Leftover] = []
+
+  public init() {}
+
+  public var shapes: [String: Shape] {
+    Dictionary(weights.map { ($0.name, $0.tensor.shape) }) { first, _ in first }
+  }
+}
+
+/// A canonical weight and where it came from.
+public struct Weight: Sendable {
+  /// The canonical name.
+  public var name: String
+  /// Named as stored, or as made; in canonical layout.
+  public var tensor: Tensor
+  /// The stored tensors that it is made of; empty for a stated constant.
+  public var sources: [String]
+  /// What was done, for people: empty for a plain copy.
+  public var operation: String
+
+  public init(_ name: String, _ tensor: Tensor, sources: [String], operation: String = "") {
+    self.name = name
+    self.tensor = tensor
+    self.sources = sources
+    self.operation = operation
+  }
+
+  /// The same weight under another canonical name, after another step.
+  public func renamed(_ name: String, operation step: String = "") -> Weight {
+    var copy = self
+    copy.name = name
+    copy.operation = [operation, step].filter { !$0.isEmpty }.joined(separator: ", ")
+    return copy
+  }
+}
+
+/// A tensor that does not go on, and why.
+public struct Leftover: Sendable {
+  public var tensor: Tensor
+  public var reason: String
+
+  public init(_ tensor: Tensor, _ reason: String) {
+    self.tensor = tensor
+    self.reason = reason
+  }
+}
+
+/// A model as a framework wants it: tensors, configuration, and how they will load.
+public struct Spelling: Sendable {
+  public var checkpoint: Checkpoint
+  /// The content of the configuration file.
+  public var configuration: JSON
+  /// One row per written tensor.
+  public var rows: [Row]
+  /// The class or call that loads it.
+  public var loadsAs: String
+  /// Keys that the class expects and the file lacks.
+  public var missing: [String]
+  /// Keys that the file has and the class does not expect.
+  public var unexpected: [String]
+  /// Where the framework will compute something else than the source said.
+  public var remarks: [String]
+
+  /// A written tensor and its sources.
+  public struct Row: Sendable {
+    public var target: String
+    public var sources: [String]
+    public var operation: String
+    public var dtype: DType
+    public var shape: Shape
+  }
+}

@@ -1,0 +1,206 @@
+/// From a checkpoint and a configuration to a model.
+public struct ModelReader: Sendable {
+  /// What the user says instead of what would be found.
+  public struct Options: Sendable {
+    public var format: String?
+    public var dialect: String?
+    public var family: String?
+    public var configurationPath: String?
+    public var vocabularyPath: String?
+    /// `--set KEY=VALUE`, in order.
+    public var settings: [(key: String, value: String)] = []
+
+    public init() {}
+  }
+
+  private let options: Options
+
+  public init(_ options: Options = Options()) { self.options = options }
+
+  /// Reads what the checkpoint's tensors mean.
+  ///
+  /// - Throws: ``CheckpointError`` when no dialect knows the names, or when configuration and
+  ///   weights contradict each other.
+  public func model(
+    of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
+  ) throws(CheckpointError) -> Model {
+    do throws(CheckpointError) {
+      let (dialect, family) = try recognise(checkpoint, configuration?.json)
+      return try model(checkpoint, configuration, dialect, family)
+    } catch {
+      throw error.at(.file(checkpoint.path))
+    }
+  }
+
+  private func recognise(
+    _ checkpoint: Checkpoint, _ configuration: JSON?
+  ) throws(CheckpointError) -> (any Dialect, any Family) {
+    var dialects = DialectRegistry.all
+    if let name = options.dialect { dialects = [try DialectRegistry.named(name)] }
+    var stated: (any Family)?
+    if let name = options.family { stated = try ArchitectureRegistry.named(name) }
+    for dialect in dialects {
+      if let found = dialect.recognise(checkpoint, configuration: configuration) {
+        return (dialect, try stated ?? ArchitectureRegistry.named(found))
+      }
+    }
+    if let stated, dialects.count == 1 { return (dialects[0], stated) }
+    throw CheckpointError(
+      .notRecognised, Place(),
+      "its tensors are named as in no dialect that ckpt knows",
+      hint: "known dialects: \(DialectRegistry.all.map(\.name).joined(separator: ", ")); "
+        + "--dialect and --family choose; convert without --to keeps names as they are")
+  }
+
+  private func model(
+    _ checkpoint: Checkpoint, _ file: (path: String, json: JSON)?, _ dialect: any Dialect,
+    _ family: any Family
+  ) throws(CheckpointError) -> Model {
+    guard dialect.families.contains(family.name) else {
+      throw CheckpointError(
+        .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
+    }
+    let binding = try dialect.bind(checkpoint, family: family.name)
+    var settings = SettingList()
+    for (key, value) in dialect.defaults(binding, family: family.name, configuration: file?.json) {
+      settings.set(key, value, .assumed)
+    }
+    if let file { try read(file, dialect, into: &settings) }
+    for (key, text) in options.settings { try set(key, text, dialect, &settings) }
+
+    // Shapes first tell everything but the sizes of heads, then those too.
+    let shapes = binding.shapes
+    try settings.add(family.inferred(from: shapes, heads: nil))
+    for key in family.stated where settings[key] == nil {
+      throw CheckpointError(
+        .mismatch, Place(), "\(key) cannot be told from the weights",
+        hint: "give --config FILE or --set \(key)=N")
+    }
+    let heads = settings["num_attention_heads"]?.value.int
+    try settings.add(family.inferred(from: shapes, heads: heads))
+
+    var configuration = try settings.configuration()
+    configuration.projection = shapes["embeddings.projection.kernel"] != nil
+    if configuration.groups == configuration.layers, configuration.innerGroups == 1 {
+      configuration.groups = nil
+    }
+    if shapes.keys.contains(where: { $0.hasPrefix("layers.") }) { configuration.groups = nil }
+    try family.check(configuration)
+    let present = Set(binding.weights.map { $0.name.prefix { $0 != "." } })
+    let architecture = FamilyArchitecture(
+      family: family.name, configuration: configuration,
+      heads: Set(family.possibleHeads.filter { present.contains($0.rawValue[...]) }))
+    var warnings = checkpoint.warnings
+    if let file { warnings += dialect.remarks(on: file.json) }
+    return try Model(
+      architecture: architecture,
+      weights: binding.weights.map { $0.renamed(family.settled($0.name, configuration)) },
+      carried: binding.carried, left: binding.left, redundant: binding.redundant,
+      settings: settings.list, configuration: file?.json, dialect: dialect.name,
+      warnings: warnings
+    ).checked()
+  }
+
+  /// The keys of a configuration file that ckpt knows; others belong to training.
+  private func read(
+    _ file: (path: String, json: JSON), _ dialect: any Dialect, into settings: inout SettingList
+  ) throws(CheckpointError) {
+    guard let members = file.json.members else {
+      throw CheckpointError(.mismatch, .file(file.path), "is no JSON object")
+    }
+    for member in members where member.value != .null {
+      let origin = Model.Origin.file(file.path)
+      if member.key == "layer_norm_eps" {
+        for key in ConfigurationKey.epsilons { settings.set(key, member.value, origin) }
+      } else if let key = ConfigurationKey.named(member.key) {
+        let value = try ModelReader.value(member.value, of: key, dialect, .file(file.path))
+        settings.set(key.name, value, origin)
+      }
+    }
+  }
+
+  private func set(
+    _ name: String, _ text: String, _ dialect: any Dialect, _ settings: inout SettingList
+  ) throws(CheckpointError) {
+    let place = Place(member: "--set \(name)=\(text)")
+    let isNumber = Double(text) != nil
+    let raw = isNumber ? JSON.literal(text) : JSON.string(text)
+    if name == "layer_norm_eps" {
+      for key in ConfigurationKey.epsilons { settings.set(key, raw, .flag) }
+      return
+    }
+    guard let key = ConfigurationKey.named(name) else {
+      throw CheckpointError(
+        .usage, place, "there is no key \"\(name)\"",
+        hint: "keys: layer_norm_eps, \(ConfigurationKey.all.map(\.name).joined(separator: ", "))")
+    }
+    settings.set(key.name, try ModelReader.value(raw, of: key, dialect, place), .flag)
+  }
+
+  /// A value as the key takes it: activations by the dialect's spelling, the rest as it is.
+  private static func value(
+    _ value: JSON, of key: ConfigurationKey, _ dialect: any Dialect, _ place: Place
+  ) throws(CheckpointError) -> JSON {
+    var value = value
+    if key.name == "hidden_act" || key.name == "pooler_activation", let name = value.string {
+      guard let activation = dialect.activation(name) else {
+        throw CheckpointError(
+          .unsupported, place, "the activation \"\(name)\" is unknown",
+          hint: "known: \(Activation.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      value = .string(activation.rawValue)
+    }
+    var probe = Configuration()
+    guard key.set(&probe, value) else {
+      throw CheckpointError(
+        .mismatch, place, "\(key.name) cannot be \(value.compact): it is \(key.summary)")
+    }
+    return value
+  }
+}
+
+/// Configuration values with their origins; what contradicts is an error that names both sides.
+private struct SettingList {
+  private(set) var list: [Model.Setting] = []
+
+  subscript(key: String) -> Model.Setting? { list.first { $0.key == key } }
+
+  mutating func set(_ key: String, _ value: JSON, _ origin: Model.Origin) {
+    let setting = Model.Setting(key: key, value: value, origin: origin)
+    if let index = list.firstIndex(where: { $0.key == key }) {
+      list[index] = setting
+    } else {
+      list.append(setting)
+    }
+  }
+
+  /// Adds what shapes tell; what was stated before must agree.
+  mutating func add(_ inferred: [String: Int]) throws(CheckpointError) {
+    for key in inferred.keys.sorted() {
+      guard let value = inferred[key] else { continue }
+      guard let stated = self[key], stated.origin != .assumed else {
+        set(key, .number(value), .shapes)
+        continue
+      }
+      guard stated.value.int == value else {
+        let (place, side): (Place, String) =
+          switch stated.origin {
+          case .file(let path): (.file(path), "the configuration")
+          default: (Place(member: "--set \(key)"), "--set")
+          }
+        throw CheckpointError(
+          .mismatch, place,
+          "\(side) says \(key) = \(stated.value.compact), the weights say \(value)",
+          hint: "if the weights are right, use --set \(key)=\(value)")
+      }
+    }
+  }
+
+  func configuration() throws(CheckpointError) -> Configuration {
+    var configuration = Configuration()
+    for setting in list {
+      _ = ConfigurationKey.named(setting.key)?.set(&configuration, setting.value)
+    }
+    return configuration
+  }
+}
