@@ -41,7 +41,8 @@ public struct ModelReader: Sendable {
     if let name = options.family { stated = try ArchitectureRegistry.named(name) }
     for dialect in dialects {
       if let found = dialect.recognise(checkpoint, configuration: configuration) {
-        return (dialect, try stated ?? ArchitectureRegistry.named(found))
+        if let stated { return (dialect, stated) }
+        return (dialect, try ArchitectureRegistry.named(found))
       }
     }
     if let stated, dialects.count == 1 { return (dialects[0], stated) }

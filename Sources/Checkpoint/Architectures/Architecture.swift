@@ -39,7 +39,7 @@ public enum Head: String, Sendable, CaseIterable, Comparable {
 
 /// A canonical weight that an architecture must have.
 public struct WeightSpec: Sendable, Equatable {
-  /// The canonical name, e.g. `layers.3.attention.query.kernel`.
+  /// The canonical name, such as `layers.3.attention.query.kernel`.
   public var name: String
   /// Kernels are `[in, out]`, embeddings `[rows, width]`.
   public var shape: Shape

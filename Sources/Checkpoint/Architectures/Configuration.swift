@@ -54,7 +54,7 @@ public struct Configuration: Sendable, Equatable {
   /// How often a block is applied.
   public var depth: Int { layers * innerGroups }
 
-  /// The stored block that is applied at `depth`, e.g. `layers.3` or `groups.0.1`.
+  /// The stored block that is applied at `depth`, such as `layers.3` or `groups.0.1`.
   ///
   /// ALBERT's group of layer i is ⌊i / (layers / groups)⌋.
   public func block(at depth: Int) -> String {
