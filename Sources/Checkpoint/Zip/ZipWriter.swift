@@ -1,0 +1,186 @@
+/// Writes an archive of stored members straight into an output file.
+///
+/// libzip is not used for writing: it wants a path or a source of its own and writes a second
+/// temporary, while a stored member is a header and bytes that the kernel can copy. The archive is
+/// the same for the same content: members in the order of adding, dated 1980-01-01, data aligned
+/// by an extra field that only fills space. Sizes beyond 4 GB use zip64 records, and only those.
+struct ZipWriter {
+  private struct Entry {
+    let name: String
+    let size: Int
+    let crc: UInt32
+    let offset: Int
+  }
+
+  private let file: OutputFile
+  private let reader: File
+  private var entries: [Entry] = []
+  private var names: Set<String> = []
+  private var position = 0
+  private let wideFrom: Int
+
+  /// Bytes that the start of a member's data is a multiple of: a cache line, as NumPy and PyTorch.
+  static let alignment = 64
+  private static let window = 1 << 20
+
+  /// - Parameter wideFrom: the size or offset from which zip64 is used; a test takes a small one.
+  init(
+    _ file: OutputFile, wideFrom: Int = Int(ZipLayout.escape32)
+  ) throws(CheckpointError) {
+    self.file = file
+    self.wideFrom = min(wideFrom, Int(ZipLayout.escape32))
+    reader = try File(file.path)
+  }
+
+  /// Adds a member whose bytes are in memory.
+  mutating func add(_ name: String, bytes: [UInt8]) throws(CheckpointError) {
+    try add(name, size: bytes.count) { (file, offset) throws(CheckpointError) in
+      try file.write(bytes, at: offset)
+    }
+  }
+
+  /// Adds a member that `write` puts into the file at the offset it is told.
+  ///
+  /// The CRC is computed from what the file then holds, in windows.
+  ///
+  /// - Parameters:
+  ///   - size: bytes that `write` writes.
+  ///   - write: writes exactly that many bytes.
+  /// - Throws: ``CheckpointError`` when the name cannot stand in an archive or stands there
+  ///   already, and whatever `write` throws.
+  mutating func add(
+    _ name: String, size: Int, write: (OutputFile, Int) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    let place = Place(file: file.target, member: name)
+    guard !name.isEmpty, name.utf8.count <= 0xffff, !name.utf8.contains(0) else {
+      throw CheckpointError(
+        .unsupported, place,
+        "a zip archive cannot hold an empty name, one with a NUL or one beyond 65,535 bytes")
+    }
+    guard names.insert(name).inserted else {
+      throw CheckpointError(.unsupported, place, "the archive would hold this name twice")
+    }
+    let headerLength = ZipLayout.localSize + name.utf8.count + (isWide(size) ? 20 : 0)
+    var padding = -(position + headerLength) & (ZipWriter.alignment - 1)
+    if padding > 0, padding < 4 { padding += ZipWriter.alignment }  // an extra field's own header
+    let dataOffset = position + headerLength + padding
+    try write(file, dataOffset)
+    let crc = try checksum(at: dataOffset, count: size)
+    let entry = Entry(name: name, size: size, crc: crc, offset: position)
+    try file.write(localHeader(entry, padding: padding), at: position)
+    entries.append(entry)
+    position = dataOffset + size
+  }
+
+  /// Writes the directory; nothing can be added after it.
+  mutating func finish() throws(CheckpointError) {
+    var bytes: [UInt8] = []
+    for entry in entries { append(entry, to: &bytes) }
+    let size = bytes.count
+    let wide = isWide(position) || isWide(size) || entries.count >= Int(ZipLayout.escape16)
+    if wide {
+      bytes.append(little: ZipLayout.end64Signature)
+      bytes.append(little: UInt64(ZipLayout.end64Size - 12))
+      bytes.append(little: UInt16(45))
+      bytes.append(little: UInt16(45))
+      bytes.append(little: UInt64(0))  // this disk, the directory's disk
+      bytes.append(little: UInt64(entries.count))
+      bytes.append(little: UInt64(entries.count))
+      bytes.append(little: UInt64(size))
+      bytes.append(little: UInt64(position))
+      bytes.append(little: ZipLayout.locator64Signature)
+      bytes.append(little: UInt32(0))
+      bytes.append(little: UInt64(position + size))
+      bytes.append(little: UInt32(1))
+    }
+    bytes.append(little: ZipLayout.endSignature)
+    bytes.append(little: UInt32(0))
+    let count = UInt16(clamping: entries.count)
+    bytes.append(little: count)
+    bytes.append(little: count)
+    bytes.append(little: narrow(size))
+    bytes.append(little: narrow(position))
+    bytes.append(little: UInt16(0))
+    try file.write(bytes, at: position)
+  }
+
+  private func isWide(_ value: Int) -> Bool { value >= wideFrom }
+
+  /// The value, or the escape where the zip64 record holds it.
+  private func narrow(_ value: Int) -> UInt32 {
+    isWide(value) ? ZipLayout.escape32 : UInt32(clamping: value)
+  }
+
+  private func checksum(at offset: Int, count: Int) throws(CheckpointError) -> UInt32 {
+    var crc = CRC32()
+    var done = 0
+    var window = [UInt8](repeating: 0, count: min(count, ZipWriter.window))
+    while done < count {
+      if window.count > count - done { window.removeLast(window.count - (count - done)) }
+      var span = window.mutableSpan
+      var raw = unsafe span.mutableBytes
+      try reader.read(at: offset + done, into: &raw)
+      crc.update(raw.bytes)
+      done += window.count
+    }
+    return crc.value
+  }
+
+  /// Version, flags, method, date and CRC, as both headers have them.
+  private func append(common entry: Entry, wide: Bool, to bytes: inout [UInt8]) {
+    bytes.append(little: UInt16(wide ? 45 : 20))
+    bytes.append(
+      little: entry.name.utf8.allSatisfy { $0 < 0x80 } ? UInt16(0) : ZipLayout.utf8Flag)
+    bytes.append(little: UInt16(0))  // stored
+    bytes.append(little: UInt16(0))  // 00:00:00
+    bytes.append(little: UInt16(0x21))  // 1980-01-01
+    bytes.append(little: entry.crc)
+    bytes.append(little: narrow(entry.size))
+    bytes.append(little: narrow(entry.size))
+    bytes.append(little: UInt16(entry.name.utf8.count))
+  }
+
+  private func localHeader(_ entry: Entry, padding: Int) -> [UInt8] {
+    let wide = isWide(entry.size)
+    var bytes: [UInt8] = []
+    bytes.append(little: ZipLayout.localSignature)
+    append(common: entry, wide: wide, to: &bytes)
+    bytes.append(little: UInt16((wide ? 20 : 0) + padding))
+    bytes += Array(entry.name.utf8)
+    if wide {
+      bytes.append(little: ZipLayout.zip64Extra)
+      bytes.append(little: UInt16(16))
+      bytes.append(little: UInt64(entry.size))
+      bytes.append(little: UInt64(entry.size))
+    }
+    if padding > 0 {
+      bytes.append(little: ZipLayout.paddingExtra)
+      bytes.append(little: UInt16(padding - 4))
+      bytes += [UInt8](repeating: 0, count: padding - 4)
+    }
+    return bytes
+  }
+
+  private func append(_ entry: Entry, to bytes: inout [UInt8]) {
+    var extra: [UInt8] = []
+    if isWide(entry.size) {
+      extra.append(little: UInt64(entry.size))
+      extra.append(little: UInt64(entry.size))
+    }
+    if isWide(entry.offset) { extra.append(little: UInt64(entry.offset)) }
+    bytes.append(little: ZipLayout.entrySignature)
+    bytes.append(little: UInt16(extra.isEmpty ? 20 : 45))  // made by: MS-DOS, no permissions
+    append(common: entry, wide: !extra.isEmpty, to: &bytes)
+    bytes.append(little: UInt16(extra.isEmpty ? 0 : extra.count + 4))
+    bytes.append(little: UInt16(0))  // comment
+    bytes.append(little: UInt16(0))  // disk
+    bytes.append(little: UInt16(0))  // internal attributes
+    bytes.append(little: UInt32(0))  // external attributes
+    bytes.append(little: narrow(entry.offset))
+    bytes += Array(entry.name.utf8)
+    guard !extra.isEmpty else { return }
+    bytes.append(little: ZipLayout.zip64Extra)
+    bytes.append(little: UInt16(extra.count))
+    bytes += extra
+  }
+}
