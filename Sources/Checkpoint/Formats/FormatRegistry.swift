@@ -2,8 +2,8 @@
 public enum FormatRegistry {
   public static let all: [any Format] = [
     // KerasHDF5(),
-    Safetensors()
-    // NPZ(),
+    Safetensors(),
+    NPZ(),
   ]
 
   /// The format of that name.

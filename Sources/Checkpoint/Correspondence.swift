@@ -1,0 +1,61 @@
+/// How a transformed model relates to its source; verification obeys it.
+public struct Correspondence: Sendable, Equatable {
+  /// What was promised.
+  public var contract: Contract
+  /// Token ids of the source by those of the result, or `nil` when they are the same.
+  public var tokens: [Int]?
+  /// Values of the source that have another name in the result.
+  public var renamed: [String: String]
+  /// Values of the source that the result does not have.
+  public var removed: Set<String>
+
+  /// What a transform promises of the outputs.
+  public enum Contract: String, Sendable, Comparable {
+    /// The same bits in the same operations.
+    case exact
+    /// The same function, up to floating-point rounding.
+    case rounding
+    /// Another function; the error is measured and reported.
+    case lossy
+
+    public static func < (a: Contract, b: Contract) -> Bool { a.rank < b.rank }
+
+    private var rank: Int {
+      switch self {
+      case .exact: 0
+      case .rounding: 1
+      case .lossy: 2
+      }
+    }
+  }
+
+  public init(
+    contract: Contract = .exact, tokens: [Int]? = nil, renamed: [String: String] = [:],
+    removed: Set<String> = []
+  ) {
+    self.contract = contract
+    self.tokens = tokens
+    self.renamed = renamed
+    self.removed = removed
+  }
+
+  /// The relation of this step followed by another.
+  public func followed(by next: Correspondence) -> Correspondence {
+    var result = Correspondence(contract: max(contract, next.contract))
+    switch (tokens, next.tokens) {
+    case (let first?, let second?): result.tokens = second.map { first[$0] }
+    case (let first, let second): result.tokens = first ?? second
+    }
+    result.renamed = next.renamed
+    for (old, new) in renamed { result.renamed[old] = next.renamed[new] ?? new }
+    for new in renamed.values where !renamed.keys.contains(new) { result.renamed[new] = nil }
+    result.removed = removed.union(
+      next.removed.map { gone in renamed.first { $0.value == gone }?.key ?? gone })
+    return result
+  }
+
+  /// The result's name of a source's value, or `nil` when it is gone.
+  public func name(of value: String) -> String? {
+    removed.contains(value) ? nil : renamed[value] ?? value
+  }
+}

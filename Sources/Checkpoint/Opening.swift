@@ -1,0 +1,123 @@
+/// From a path that a user gives to a checkpoint, its configuration and its side files.
+///
+/// The path is a weights file, a sharded index, or a folder holding one; of several the best is
+/// chosen and named in a warning.
+public struct Opening: Sendable {
+  public let checkpoint: Checkpoint
+  /// The configuration file that belongs to it.
+  public let configuration: (path: String, json: JSON)?
+  /// The vocabulary file that belongs to it.
+  public let vocabulary: String?
+  private let options: ModelReader.Options
+
+  /// Opens what `path` leads to; reads names, no payload.
+  ///
+  /// - Throws: ``CheckpointError`` when nothing is there, or nothing that a format recognises.
+  public init(
+    _ path: String, options: ModelReader.Options = ModelReader.Options()
+  ) throws(CheckpointError) {
+    self.options = options
+    let (file, note) = try Opening.file(at: path, options)
+    let probe = try Probe(file)
+    let format: any Format
+    if let name = options.format {
+      format = try FormatRegistry.named(name)
+    } else {
+      format = try FormatRegistry.recognise(probe)
+    }
+    var checkpoint = try format.read(probe)
+    if let note { checkpoint.warnings.append(note) }
+    self.checkpoint = checkpoint
+    configuration = try Opening.configuration(beside: file, checkpoint, options)
+    vocabulary = try Opening.vocabulary(beside: file, options)
+  }
+
+  /// What the tensors mean.
+  public func model() throws(CheckpointError) -> Model {
+    try ModelReader(options).model(of: checkpoint, configuration: configuration)
+  }
+
+  /// Every file that must not be overwritten.
+  public var inputs: Set<File.Identity> {
+    let paths = checkpoint.files + [configuration?.path, vocabulary].compactMap(\.self)
+    return Set(paths.compactMap(Paths.identity))
+  }
+
+  // MARK: Finding files
+
+  private static func file(
+    at path: String, _ options: ModelReader.Options
+  ) throws(CheckpointError) -> (String, note: String?) {
+    guard Paths.exists(path) else {
+      throw CheckpointError(.cannotRead, .file(path), "does not exist")
+    }
+    guard Paths.isFolder(path) else { return (path, nil) }
+    var formats = FormatRegistry.all
+    if let name = options.format { formats = [try FormatRegistry.named(name)] }
+    let names = Paths.list(path).filter { Paths.isFile(Paths.join(path, $0)) }
+    let customary = formats.flatMap(\.customaryNames).filter(names.contains)
+    // A shard is part of what its index names.
+    let others = names.filter { name in
+      formats.contains { $0.suffixes.contains { name.lowercased().hasSuffix("." + $0) } }
+        && !customary.contains(name) && !name.contains("-of-")
+    }
+    let candidates = customary + others
+    guard let best = candidates.first else {
+      throw CheckpointError(
+        .cannotRead, .file(path), "is a folder without a weights file",
+        hint: "known formats: \(formats.map(\.name).joined(separator: ", "))")
+    }
+    let note =
+      candidates.count > 1
+      ? "\(best) is read; beside it there are \(candidates.dropFirst().joined(separator: ", "))"
+      : nil
+    return (Paths.join(path, best), note)
+  }
+
+  /// `NAME.config.json` before the customary names; a name's own file wins over its folder's.
+  private static func configuration(
+    beside file: String, _ checkpoint: Checkpoint, _ options: ModelReader.Options
+  ) throws(CheckpointError) -> (String, JSON)? {
+    var path = options.configurationPath
+    if path == nil {
+      let folder = Paths.folder(of: file)
+      let names = Paths.list(folder)
+      let own = stems(of: file).flatMap { ["\($0).config.json", "\($0)_config.json"] }
+      let customary = ["config.json", "bert_config.json", "albert_config.json"]
+      path =
+        ((own + customary).first(where: names.contains)
+        ?? names.first { $0.contains("bert_config") && $0.hasSuffix(".json") })
+        .map { Paths.join(folder, $0) }
+    }
+    guard let path else { return nil }
+    do throws(CheckpointError) {
+      return (path, try JSON(parsing: File.contents(of: path, limit: 64 << 20)))
+    } catch {
+      throw error.at(.file(path))
+    }
+  }
+
+  private static func vocabulary(
+    beside file: String, _ options: ModelReader.Options
+  ) throws(CheckpointError) -> String? {
+    if let path = options.vocabularyPath {
+      guard Paths.isFile(path) else {
+        throw CheckpointError(.cannotRead, .file(path), "does not exist")
+      }
+      return path
+    }
+    let folder = Paths.folder(of: file)
+    let names = stems(of: file).map { "\($0).vocab.txt" } + ["vocab.txt"]
+    return names.map { Paths.join(folder, $0) }.first(where: Paths.isFile)
+  }
+
+  /// The file's name without a known suffix, and without only the last part.
+  static func stems(of file: String) -> [String] {
+    let name = Paths.name(of: file)
+    let known = FormatRegistry.all.flatMap(\.suffixes)
+      .sorted { $0.count > $1.count }
+      .first { name.lowercased().hasSuffix("." + $0) }
+    return [known.map { String(name.dropLast($0.count + 1)) }, Paths.stem(of: file)]
+      .compactMap(\.self)
+  }
+}

@@ -1,0 +1,25 @@
+public import Checkpoint
+
+/// Describes what a family computes, once: every use of a model goes by the graph that it makes.
+public protocol FamilyBuilder: Sendable {
+  /// The family's name in `ArchitectureRegistry`.
+  var family: String { get }
+
+  /// The graph of an architecture, with every output that its heads allow.
+  func graph(_ architecture: FamilyArchitecture) throws(InferError) -> Graph
+}
+
+/// The list of builders.
+public enum FamilyRegistry {
+  public static let all: [any FamilyBuilder] = [
+    EncoderBuilder(family: "bert"), EncoderBuilder(family: "albert"),
+  ]
+
+  /// The graph of an architecture.
+  public static func graph(_ architecture: FamilyArchitecture) throws(InferError) -> Graph {
+    guard let builder = all.first(where: { $0.family == architecture.family }) else {
+      throw InferError(.unsupported, architecture.family, "the engine has no builder for it")
+    }
+    return try builder.graph(architecture)
+  }
+}
