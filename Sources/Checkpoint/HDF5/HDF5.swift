@@ -1,0 +1,48 @@
+/// The only gate to libhdf5.
+///
+/// libhdf5 dies on damaged files, so nothing is read by it in this process: a child reads and hands
+/// back records, which are checked here (``HDF5Child``, `CHDF5Reader.h`). Writing happens in this
+/// process (``HDF5Writer``), one call at a time under the lock that also guards every fork.
+public enum HDF5 {
+  /// The bytes at offset 0, 512, 1,024 or a further doubling in every HDF5 file.
+  public static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
+
+  /// Whether `file` is HDF5, also one that starts with a user block.
+  public static func recognises(_ file: File) -> Bool {
+    var offset = 0
+    while offset <= file.size - signature.count {
+      if let bytes = try? file.bytes(at: offset, count: signature.count), bytes == signature {
+        return true
+      }
+      offset = offset == 0 ? 512 : offset * 2
+    }
+    return false
+  }
+
+  /// Lists the groups, datasets and attributes of an HDF5 file.
+  ///
+  /// - Parameters:
+  ///   - offset: where the HDF5 file starts inside `file`, in bytes.
+  ///   - length: its length in bytes; to the end of `file` when `nil`.
+  /// - Throws: ``CheckpointError`` of kind `damaged` when it is no HDF5 file, or when libhdf5 fails,
+  ///   crashes or exceeds its limits on it.
+  public static func index(
+    of file: File, offset: Int = 0, length: Int? = nil
+  ) throws(CheckpointError) -> HDF5Index {
+    let image = HDF5Image(
+      try FileSlice(file, offset: offset, length: length ?? file.size - min(offset, file.size)))
+    var child = try HDF5Child(listing: image)
+    let answer = try child.answer()
+    var parser = HDF5IndexParser(answer, image: image)
+    return try parser.index()
+  }
+}
+
+/// An HDF5 file, or the part of a file that is one.
+struct HDF5Image: Sendable {
+  let slice: FileSlice
+
+  init(_ slice: FileSlice) { self.slice = slice }
+
+  var path: String { slice.file.path }
+}
