@@ -22,15 +22,15 @@ if [ ! -f "$requirements" ]; then
     exit 64
 fi
 
-python=${PYTHON:-}
-if [ -z "$python" ]; then
-    for candidate in python$wanted python3; do
-        if command -v "$candidate" >/dev/null && "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$wanted')"; then
-            python=$candidate
-            break
-        fi
-    done
-fi
+suits() { [ "$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$wanted" ]; }
+
+python=
+for candidate in ${PYTHON:-python$wanted python3}; do
+    if suits "$candidate"; then
+        python=$candidate
+        break
+    fi
+done
 if [ -z "$python" ]; then
     echo "$0: Python $wanted is needed (the pinned packages exist for it); install it or set PYTHON=/path/to/python$wanted" >&2
     exit 1
