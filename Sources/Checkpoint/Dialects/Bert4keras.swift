@@ -29,7 +29,11 @@ public struct Bert4keras: Dialect {
   /// The checkpoint's groups; a file without groups is grouped by the first part of its names.
   private func layers(of checkpoint: Checkpoint) -> [Group] {
     guard checkpoint.groups.count == 1, checkpoint.groups[0].name.isEmpty else {
-      return checkpoint.groups
+      return checkpoint.groups.map { group in
+        var layer = group
+        layer.name = group.name.replacingPrefix("model_weights/", with: "")
+        return layer
+      }
     }
     var groups: [Group] = []
     for tensor in checkpoint.groups[0].tensors {

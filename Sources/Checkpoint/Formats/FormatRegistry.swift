@@ -1,7 +1,7 @@
 /// The list of formats; detection, the command line and the tests go by it.
 public enum FormatRegistry {
   public static let all: [any Format] = [
-    // KerasHDF5(),
+    KerasHDF5(),
     Safetensors(),
     NPZ(),
   ]

@@ -4,17 +4,25 @@ import Synchronization
 
 /// Files that appear together or not at all.
 ///
-/// Each file is written to a temporary beside its target; ``commit(durable:)`` renames them in the
-/// order in which they were added, so an index or a configuration that is added last is complete
-/// when it can be seen. Without a commit the temporaries vanish. A temporary is locked while its
-/// writer lives, so one that a killed run left behind is recognised and removed by the next run.
+/// Each file is written under its own name in a staging folder beside its target, where it can be
+/// opened and proven; ``commit(durable:)`` then renames the files in the order in which they were
+/// added, so an index or a configuration that is added last is complete when it can be seen.
+/// Without a commit everything vanishes. A staging folder is locked while its writer lives, so one
+/// that a killed run left behind is recognised and removed by the next run.
 public final class Output {
+  /// A folder of files to come, inside the folder that they are for.
+  private struct Staging {
+    let path: String
+    let descriptor: Int32
+  }
+
   private struct Pending {
     let temporary: String
     let target: String
     let descriptor: Int32
   }
 
+  private var stagings: [String: Staging] = [:]
   private var pending: [Pending] = []
   private var createdFolders: [String] = []
   private let overwrite: Bool
@@ -28,22 +36,25 @@ public final class Output {
     self.inputs = inputs
   }
 
-  deinit { rollBack() }
+  deinit {
+    discard()
+    for folder in createdFolders.reversed() { _ = unsafe rmdir(folder) }
+  }
 
   /// Makes `path` a folder, if it is none yet.
   public func makeFolder(_ path: String) throws(CheckpointError) {
     var missing: [String] = []
     var current = path
-    while !current.isEmpty, !Paths.exists(current) {
+    while !Paths.exists(current) {
       missing.append(current)
       current = Paths.folder(of: current)
+    }
+    guard Paths.isFolder(current) else {
+      throw CheckpointError(.usage, .file(current), "exists and is no folder")
     }
     for folder in missing.reversed() {
       guard unsafe mkdir(folder, 0o777) == 0 else { throw Output.cannotWrite(folder, errno) }
       createdFolders.append(folder)
-    }
-    guard Paths.isFolder(path) else {
-      throw CheckpointError(.usage, .file(path), "exists and is no folder")
     }
   }
 
@@ -52,16 +63,21 @@ public final class Output {
   /// - Throws: ``CheckpointError`` when the target is an input or exists, or cannot be written.
   public func file(_ target: String) throws(CheckpointError) -> OutputFile {
     try check(target)
-    let folder = Paths.folder(of: target)
-    Output.removeLeftovers(in: folder)
-    let temporary = Paths.join(
-      folder, ".ckpt-\(getpid())-\(Output.serial.add(1, ordering: .relaxed).newValue).tmp")
+    let temporary = Paths.join(try staging(for: target), Paths.name(of: target))
     let descriptor = unsafe open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw Output.cannotWrite(target, errno) }
-    _ = flock(descriptor, LOCK_EX | LOCK_NB)
-    Interruption.add(temporary)
+    guard descriptor >= 0 else {
+      if errno == EEXIST {
+        throw CheckpointError(.usage, .file(target), "would be written twice")
+      }
+      throw Output.cannotWrite(target, errno)
+    }
     pending.append(Pending(temporary: temporary, target: target, descriptor: descriptor))
     return OutputFile(path: temporary, target: target, descriptor: descriptor)
+  }
+
+  /// Where the file for `target` can be opened before the commit.
+  public func staged(_ target: String) -> String {
+    pending.first { $0.target == target }?.temporary ?? target
   }
 
   /// Renames every file to its target.
@@ -77,9 +93,13 @@ public final class Output {
         throw Output.cannotWrite(file.target, errno)
       }
       close(file.descriptor)
-      Interruption.remove(file.temporary)
       pending.removeFirst()
     }
+    if durable {
+      // The renames themselves are entries of the folders.
+      for folder in stagings.keys { Output.synchronize(folder) }
+    }
+    discard()
     createdFolders = []
   }
 
@@ -99,24 +119,55 @@ public final class Output {
     }
   }
 
-  private func rollBack() {
-    for file in pending {
-      _ = unsafe unlink(file.temporary)
-      close(file.descriptor)
-      Interruption.remove(file.temporary)
-    }
-    for folder in createdFolders.reversed() { _ = unsafe rmdir(folder) }
+  /// The staging folder in the target's folder, made and locked when first asked for.
+  private func staging(for target: String) throws(CheckpointError) -> String {
+    let folder = Paths.folder(of: target)
+    if let staging = stagings[folder] { return staging.path }
+    Output.removeLeftovers(in: folder)
+    let serial = Output.serial.add(1, ordering: .relaxed).newValue
+    let path = Paths.join(folder, ".ckpt-\(getpid())-\(serial).tmp")
+    guard unsafe mkdir(path, 0o777) == 0 else { throw Output.cannotWrite(target, errno) }
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if descriptor >= 0 { _ = flock(descriptor, LOCK_EX | LOCK_NB) }
+    Interruption.add(path)
+    stagings[folder] = Staging(path: path, descriptor: descriptor)
+    return path
   }
 
-  /// Removes temporaries whose writer is gone: their lock is free.
+  /// Removes the staging folders and what is left in them.
+  private func discard() {
+    for file in pending { close(file.descriptor) }
+    pending = []
+    for staging in stagings.values {
+      Output.remove(staging.path)
+      if staging.descriptor >= 0 { close(staging.descriptor) }
+      Interruption.remove(staging.path)
+    }
+    stagings = [:]
+  }
+
+  /// Removes staging folders whose writer is gone: their lock is free.
   private static func removeLeftovers(in folder: String) {
     for name in Paths.list(folder) where name.hasPrefix(".ckpt-") && name.hasSuffix(".tmp") {
       let path = Paths.join(folder, name)
-      let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+      let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
       guard descriptor >= 0 else { continue }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unsafe unlink(path) }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { remove(path) }
       close(descriptor)
     }
+  }
+
+  /// Removes a staging folder; there are only files in it.
+  fileprivate static func remove(_ staging: String) {
+    for name in Paths.list(staging) { _ = unsafe unlink(Paths.join(staging, name)) }
+    _ = unsafe rmdir(staging)
+  }
+
+  private static func synchronize(_ folder: String) {
+    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    _ = fsync(descriptor)
+    close(descriptor)
   }
 
   static func cannotWrite(_ path: String, _ code: Int32) -> CheckpointError {
@@ -201,17 +252,17 @@ public struct OutputFile {
   }
 }
 
-/// Temporaries that must go when the process is interrupted.
+/// Staging folders that must go when the process is interrupted.
 public enum Interruption {
-  private static let temporaries = Mutex<Set<String>>([])
+  private static let stagings = Mutex<Set<String>>([])
 
-  static func add(_ path: String) { temporaries.withLock { _ = $0.insert(path) } }
-  static func remove(_ path: String) { temporaries.withLock { _ = $0.remove(path) } }
+  static func add(_ path: String) { stagings.withLock { _ = $0.insert(path) } }
+  static func remove(_ path: String) { stagings.withLock { _ = $0.remove(path) } }
 
   /// Removes what is half-written; called by the command when it is told to stop.
   public static func removeTemporaries() {
-    temporaries.withLock { paths in
-      for path in paths { _ = unsafe unlink(path) }
+    stagings.withLock { paths in
+      for path in paths { Output.remove(path) }
     }
   }
 }

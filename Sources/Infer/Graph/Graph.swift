@@ -57,8 +57,9 @@ public struct Graph: Sendable {
 
   /// The value of that canonical or output name.
   public func value(named name: String) -> ID? {
+    // Weights have names too; a weight and the value made with it may share one.
     outputs.first { $0.name == name }?.value
-      ?? values.firstIndex { $0.name == name && !$0.name.isEmpty }.map(ID.init)
+      ?? nodes.first { self[$0.result].name == name && !name.isEmpty }?.result
   }
 
   /// The names of inner values that can be tapped, in the order in which they are computed.
