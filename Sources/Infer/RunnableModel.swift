@@ -1,0 +1,76 @@
+public import Checkpoint
+
+/// A model with its graph: what is run, tapped, judged and compared.
+public struct RunnableModel: Sendable {
+  public let architecture: FamilyArchitecture
+  public let graph: Graph
+  /// The framework's own names of values, by canonical name.
+  public let frameworkNames: [String: String]
+  private let weights: [String: Tensor]
+
+  /// - Parameter mask: the attention mask to use instead of the configuration's.
+  public init(_ model: Model, mask: AttentionMaskKind? = nil) throws {
+    var architecture = model.architecture
+    if let mask { architecture.configuration.mask = mask }
+    self.architecture = architecture
+    graph = try FamilyRegistry.graph(architecture)
+    frameworkNames = try DialectRegistry.named(model.dialect).valueNames(architecture)
+    weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
+  }
+
+  /// The stored tensor of a graph's weight.
+  public func weight(_ name: String) throws -> Tensor {
+    guard let tensor = weights[name] else {
+      throw InferError(.graph, name, "the model has no such weight")
+    }
+    return tensor
+  }
+
+  /// Prepares the graph for running.
+  ///
+  /// - Parameter names: outputs and inner values that runs return.
+  public func session(returning names: [String], threads: Int? = nil) throws -> Session {
+    try Session(graph, outputs: names, threads: threads) { try weight($0) }
+  }
+
+  /// Runs the plain reference in a precision.
+  public func reference<Scalar: ReferenceScalar>(
+    _: Scalar.Type, _ inputs: [String: NDArray<Float>], returning names: [String]
+  ) throws -> [String: NDArray<Scalar>] {
+    try Reference<Scalar>(graph) { name in
+      let tensor = try weight(name)
+      return NDArray(
+        shape: tensor.shape.extents, values: Elements.decode(try tensor.bytes(), as: tensor.dtype))
+    }.run(inputs, returning: names)
+  }
+
+  /// The names of all outputs.
+  public var outputNames: [String] { graph.outputs.map(\.name) }
+
+  /// Values by glob over canonical, output and framework names, in order of computation.
+  public func taps(_ globs: [String]) throws(InferError) -> [Tap] {
+    let candidates =
+      graph.valueNames.map { Tap(value: $0, name: $0) }
+      + graph.valueNames.compactMap { value in
+        frameworkNames[value].map { Tap(value: value, name: $0) }
+      }
+    var taps: [Tap] = []
+    for glob in globs {
+      let pattern = Glob(glob)
+      let matched = candidates.filter { pattern.matches($0.name) }
+      guard !matched.isEmpty else {
+        throw InferError(
+          .input, "--tap \(glob)", "no value has such a name",
+          hint: "values: \(graph.valueNames.prefix(8).joined(separator: ", ")), …")
+      }
+      for tap in matched where !taps.contains(where: { $0.value == tap.value }) { taps.append(tap) }
+    }
+    return taps
+  }
+
+  /// A value to return and the name under which it was asked for.
+  public struct Tap: Sendable, Equatable {
+    public let value: String
+    public let name: String
+  }
+}

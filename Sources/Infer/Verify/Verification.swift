@@ -1,0 +1,229 @@
+public import Checkpoint
+
+/// The result of comparing two models: weights, every value on the same inputs, and a verdict.
+public struct Verification: Sendable {
+  /// What was found; the order is from best to worst.
+  public enum Verdict: String, Sendable {
+    /// Every value is equal to the bit.
+    case identical
+    /// Values differ as rounding does: in Float64 the two compute the same function.
+    case rounding
+    /// In Float64 they differ, but by less than the tolerance.
+    case close
+    /// They differ beyond the tolerance.
+    case different
+  }
+
+  public var verdict: Verdict
+  public var contract: Correspondence.Contract
+  /// Relative to a value's largest element.
+  public var tolerance: Double
+  /// Every compared value, in order of computation.
+  public var values: [Comparison]
+  /// The first value beyond tolerance.
+  public var first: Comparison?
+  /// Weights that differ, the most different first.
+  public var weights: [Comparison]
+  public var comparedWeights: Int
+  /// Float64 comparisons of the same values, where the judge was called.
+  public var judged: [Comparison]
+  /// The first value that differs in Float64 by more than rounding can explain.
+  public var firstJudged: Comparison?
+  /// Values that only one of the two has.
+  public var onlyInSource: [String]
+  public var onlyInResult: [String]
+  /// What was not compared, and why.
+  public var notes: [String]
+  public var rows: Int
+  public var length: Int
+
+  /// Whether the contract holds.
+  public var passed: Bool { verdict != .different }
+
+  /// Two functions are the same when Float64 differs by less than this, relative to the largest.
+  public static let judgeTolerance = 1e-9
+}
+
+/// How to verify.
+public struct VerificationOptions: Sendable {
+  public enum Judge: Sendable {
+    /// Called when Float32 leaves a doubt.
+    case whenInDoubt
+    case always
+    case never
+  }
+
+  /// Relative to a value's largest element; `nil` for 1e-5, or without a limit when lossy.
+  public var relative: Double?
+  /// Absolute; a value passes when it is within either.
+  public var absolute: Double?
+  public var judge = Judge.whenInDoubt
+  public var threads: Int?
+
+  public init() {}
+}
+
+extension Verification {
+  /// Runs both models on corresponding inputs and compares every value that both have.
+  public init(
+    _ source: RunnableModel, _ result: RunnableModel, inputs: TextInputs,
+    correspondence: Correspondence = Correspondence(), options: VerificationOptions
+  ) throws {
+    contract = correspondence.contract
+    let limit: Double? = options.relative ?? (contract == .lossy ? nil : 1e-5)
+    tolerance = limit ?? .infinity
+    rows = inputs.batch
+    length = inputs.length
+    notes = []
+
+    // Every named value, by its name in the source.
+    let theirs = Set(result.graph.valueNames + result.outputNames)
+    var pairs: [(source: String, result: String)] = []
+    var seen: Set<String> = []
+    onlyInSource = []
+    for name in source.graph.valueNames + source.outputNames where seen.insert(name).inserted {
+      guard let other = correspondence.name(of: name) else { continue }
+      if theirs.contains(other) { pairs.append((name, other)) } else { onlyInSource.append(name) }
+    }
+    let matched = Set(pairs.map(\.result))
+    onlyInResult = theirs.subtracting(matched).sorted(by: Natural.less)
+
+    let resultInputs = Verification.translated(inputs, correspondence)
+    let a = try source.session(returning: pairs.map(\.source), threads: options.threads)
+      .run(inputs.arrays)
+    let b = try result.session(returning: pairs.map(\.result), threads: options.threads)
+      .run(resultInputs)
+    values = try Verification.compare(pairs, a, b)
+    (weights, comparedWeights) = try Verification.compareWeights(source, result, contract)
+
+    let absolute = options.absolute ?? 0
+    func beyond(_ comparison: Comparison) -> Bool {
+      !(comparison.relative <= (limit ?? .infinity) || comparison.largest <= absolute)
+    }
+    first = values.first(where: beyond)
+    judged = []
+    firstJudged = nil
+    let identical = values.allSatisfy { $0.largest == 0 }
+    let inDoubt = first != nil || values.contains { $0.relative > 1e-6 }
+    let weightsDiffer =
+      contract != .lossy && weights.contains { $0.relative > 1e-5 && beyond($0) }
+    switch options.judge {
+    case .never: break
+    case .whenInDoubt where !inDoubt: break
+    case .always, .whenInDoubt:
+      // Short rows are enough for a judge that computes with plain loops.
+      let few = inputs.cut(rows: 2, length: 12)
+      judged = try Verification.compare(
+        pairs, source.reference(Double.self, few.arrays, returning: pairs.map(\.source)),
+        result.reference(
+          Double.self, Verification.translated(few, correspondence),
+          returning: pairs.map(\.result)))
+      firstJudged = judged.first { $0.relative > Verification.judgeTolerance }
+    }
+    let sameFunction = !judged.isEmpty && firstJudged == nil
+    if identical, !weightsDiffer {
+      verdict = .identical
+    } else if weightsDiffer {
+      verdict = .different
+    } else if first == nil {
+      verdict = judged.isEmpty || sameFunction ? .rounding : .close
+    } else if sameFunction {
+      // The judge has the last word: the same function, computed in an order that rounds more.
+      verdict = .rounding
+      notes.append("Float32 exceeds the tolerance, but in Float64 both are the same function")
+    } else {
+      verdict = .different
+    }
+    if let only = onlyInSource.first(where: { source.outputNames.contains($0) }) {
+      notes.append("\(only) is an output of the source only; not compared")
+    }
+  }
+
+  private static func compare<Scalar>(
+    _ pairs: [(source: String, result: String)], _ a: [String: NDArray<Scalar>],
+    _ b: [String: NDArray<Scalar>]
+  ) throws -> [Comparison] {
+    try pairs.map { pair in
+      guard let left = a[pair.source], let right = b[pair.result] else {
+        throw InferError(.graph, pair.source, "was not computed")
+      }
+      guard left.shape == right.shape else {
+        throw InferError(
+          .graph, pair.source, "has shape \(left.shape) in one and \(right.shape) in the other",
+          hint: "the models have different sizes; ckpt info shows them")
+      }
+      return Comparison(pair.source, left, right, otherName: pair.result)
+    }
+  }
+
+  /// The weights that the two use at the same places.
+  private static func compareWeights(
+    _ source: RunnableModel, _ result: RunnableModel, _ contract: Correspondence.Contract
+  ) throws -> ([Comparison], Int) {
+    var differing: [Comparison] = []
+    var compared: Set<String> = []
+    let theirs = result.weightUses
+    for (use, name) in source.weightUses.sorted(by: { Natural.less($0.key, $1.key) }) {
+      guard let other = theirs[use], compared.insert(name + "\n" + other).inserted else { continue }
+      let (a, b) = try (source.weight(name), result.weight(other))
+      guard a.shape == b.shape else { continue }
+      if a.dtype == b.dtype {
+        let (x, y) = try (a.bytes(), b.bytes())
+        if x == y { continue }
+      }
+      let comparison = Comparison(
+        use, NDArray(shape: a.shape.extents, values: try a.floats()),
+        NDArray(shape: b.shape.extents, values: try b.floats()))
+      if comparison.largest > 0 { differing.append(comparison) }
+    }
+    return (differing.sorted { $0.relative > $1.relative }, compared.count)
+  }
+
+  /// The result's ids for the source's, where a transform renumbered them.
+  private static func translated(
+    _ inputs: TextInputs, _ correspondence: Correspondence
+  ) -> [String: NDArray<Float>] {
+    guard let kept = correspondence.tokens else { return inputs.arrays }
+    var arrays = inputs.arrays
+    let numbers = Dictionary(kept.enumerated().map { ($1, $0) }) { first, _ in first }
+    arrays[EncoderBuilder.tokens]?.values = (inputs.arrays[EncoderBuilder.tokens]?.values ?? [])
+      .map { Float(numbers[Int($0)] ?? 0) }
+    return arrays
+  }
+}
+
+extension RunnableModel {
+  /// Each weight by the place where it is used: `layers.3.…` also where layers are shared.
+  var weightUses: [String: String] {
+    var uses: [String: String] = [:]
+    let blocks = Set(architecture.configuration.blocks)
+    for id in graph.weights {
+      let name = graph[id].name
+      if !blocks.contains(where: { name.hasPrefix($0 + ".") }) { uses[name] = name }
+    }
+    for depth in 0..<architecture.configuration.depth {
+      let block = architecture.configuration.block(at: depth) + "."
+      for id in graph.weights where graph[id].name.hasPrefix(block) {
+        uses["layers.\(depth)." + graph[id].name.dropFirst(block.count)] = graph[id].name
+      }
+    }
+    return uses
+  }
+}
+
+extension TextInputs {
+  /// The first rows and positions.
+  func cut(rows: Int, length: Int) -> TextInputs {
+    let (rows, columns) = (min(rows, batch), min(length, self.length))
+    return TextInputs(
+      arrays: arrays.mapValues { array in
+        NDArray(
+          shape: [rows, columns],
+          values: (0..<rows).flatMap { row in
+            array.values[(row * self.length)..<(row * self.length + columns)]
+          })
+      })
+  }
+
+  private init(arrays: [String: NDArray<Float>]) { self.arrays = arrays }
+}
