@@ -1,4 +1,66 @@
 #ifndef CKPT_CKERNELS_H
 #define CKPT_CKERNELS_H
 
+#include <stddef.h>
+
+// Vector kernels on float arrays. Each is compiled for several instruction sets; the first call
+// looks at the processor and chooses. Pointers need no alignment, arrays no padding. In and out may
+// be the same array, but may not overlap otherwise. NaN goes in, NaN comes out.
+
+/// Element-wise functions; the formulas are those of Swift's `Activation`.
+enum ckpt_activation {
+  CKPT_LINEAR,
+  CKPT_RELU,
+  CKPT_RELU6,
+  CKPT_TANH,
+  CKPT_SIGMOID,
+  CKPT_GELU_ERF,
+  CKPT_GELU_TANH,
+  CKPT_GELU_QUICK,
+  CKPT_SILU,
+  CKPT_MISH,
+  CKPT_ELU,
+  CKPT_SELU,
+  CKPT_SOFTPLUS,
+  CKPT_SOFTSIGN,
+  CKPT_EXPONENTIAL,
+  CKPT_HARD_SIGMOID,
+  CKPT_LEAKY_RELU,
+  CKPT_SQUARED_RELU,
+};
+
+/// `y[i] = activation(x[i])`.
+void ckpt_activate(enum ckpt_activation activation, const float *x, float *y, size_t count);
+
+/// `y[i] = a[i] + b[i]`.
+void ckpt_add(const float *a, const float *b, float *y, size_t count);
+
+/// One row of layer normalization: `y = gamma · (v − mean(v)) / √(variance(v) + epsilon) + beta`,
+/// where `v` is `x`, or `x + residual` when `residual` is not null. Mean first, variance of the
+/// differences after it. A row without deviation gives `beta`.
+void ckpt_layer_norm(const float *x, const float *residual, const float *gamma, const float *beta,
+                     float epsilon, float *y, size_t width);
+
+/// One row of softmax in place: of `scale · row`, over the elements whose `mask` is not 0. Hidden
+/// elements become 0; with all of them hidden, every element becomes `1 / count`. A null mask hides
+/// nothing.
+void ckpt_softmax(float *row, const float *mask, float scale, size_t count);
+
+/// The instruction set that was chosen: `avx512`, `avx2`, `baseline`.
+const char *ckpt_instruction_set(void);
+
+// What the standard library of Swift does not offer to a thread pool.
+
+/// The number of processors that this process may run on.
+int ckpt_available_processors(void);
+
+/// Tells the processor that this is a waiting loop.
+static inline void ckpt_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #endif

@@ -3,7 +3,7 @@
 /// An op is a value: its stored properties are its attributes. It is said three times, each in its
 /// own place, and the compiler asks for all three: the shape rule in `Graph/Ops`, the reference in
 /// `Reference/`, the kernel in `Runtime/Kernels`.
-public protocol Op: Sendable {
+public protocol Op: Kernel {
   /// The field's name of the operation, lower case.
   var name: String { get }
 

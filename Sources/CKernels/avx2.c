@@ -1,0 +1,13 @@
+// The kernels for processors with AVX2 and FMA.
+#if defined(__x86_64__)
+#include "variant.h"
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
+#define LANES 8
+#define VARIANT(name) name##_avx2
+#include "vector.h"
+#include "elementwise.h"
+#pragma clang attribute pop
+
+const struct ckpt_kernels ckpt_avx2 = KERNELS("avx2");
+#endif

@@ -1,0 +1,62 @@
+// Chooses an instruction set once, and calls through its table. A table rather than the loader's
+// ifunc: it works with every linker and C library, and a test can name the variant.
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "variant.h"
+
+static const struct ckpt_kernels *choose_kernels(void) {
+  // For tests and comparisons: at most this instruction set.
+  const char *limit = getenv("CKPT_INSTRUCTION_SET");
+  if (limit && strcmp(limit, "baseline") == 0) return &ckpt_baseline;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return &ckpt_baseline;
+  if (limit && strcmp(limit, "avx2") == 0) return &ckpt_avx2;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+    return &ckpt_avx512;
+  }
+  return &ckpt_avx2;
+#else
+  return &ckpt_baseline;
+#endif
+}
+
+static const struct ckpt_kernels *kernels(void) {
+  static _Atomic(const struct ckpt_kernels *) chosen;
+  const struct ckpt_kernels *table = atomic_load_explicit(&chosen, memory_order_acquire);
+  if (!table) {
+    table = choose_kernels();
+    atomic_store_explicit(&chosen, table, memory_order_release);
+  }
+  return table;
+}
+
+const char *ckpt_instruction_set(void) { return kernels()->name; }
+
+void ckpt_activate(enum ckpt_activation activation, const float *x, float *y, size_t count) {
+  kernels()->activate(activation, x, y, count);
+}
+
+void ckpt_add(const float *a, const float *b, float *y, size_t count) {
+  kernels()->add(a, b, y, count);
+}
+
+void ckpt_layer_norm(const float *x, const float *residual, const float *gamma, const float *beta,
+                     float epsilon, float *y, size_t width) {
+  kernels()->layer_norm(x, residual, gamma, beta, epsilon, y, width);
+}
+
+void ckpt_softmax(float *row, const float *mask, float scale, size_t count) {
+  kernels()->softmax(row, mask, scale, count);
+}
+
+int ckpt_available_processors(void) {
+  cpu_set_t set;
+  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return count > 0 ? count : 1;
+}

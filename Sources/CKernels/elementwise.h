@@ -1,0 +1,152 @@
+// Activations, sums, layer normalization and softmax for one instruction set; see vector.h.
+
+// One loop per activation: `x` is the element, the expression its value.
+#define EACH(expression)                                       \
+  {                                                            \
+    size_t i = 0;                                              \
+    for (; i + LANES <= count; i += LANES) {                   \
+      vf x = load(in + i);                                     \
+      store(out + i, (expression));                            \
+    }                                                          \
+    if (i < count) {                                           \
+      vf x = load_part(in + i, count - i, 0);                  \
+      store_part(out + i, count - i, (expression));            \
+    }                                                          \
+  }                                                            \
+  break;
+
+static void VARIANT(activate)(enum ckpt_activation activation, const float *in, float *out,
+                              size_t count) {
+  const vf zero = {};
+  switch (activation) {
+    case CKPT_LINEAR:
+      if (in != out) memcpy(out, in, count * sizeof(float));
+      break;
+    case CKPT_RELU: EACH(larger(x, zero))
+    case CKPT_RELU6: EACH(smaller(larger(x, zero), all(6)))
+    case CKPT_TANH: EACH(vtanh(x))
+    case CKPT_SIGMOID: EACH(vlogistic(x))
+    case CKPT_GELU_ERF: EACH(0.5f * x * (1.0f + verf(x * 0.70710678118654752f)))
+    case CKPT_GELU_TANH:
+      EACH(0.5f * x * (1.0f + vtanh(0.79788456080286536f * (x + 0.044715f * x * x * x))))
+    case CKPT_GELU_QUICK: EACH(x * vlogistic(1.702f * x))
+    case CKPT_SILU: EACH(x * vlogistic(x))
+    case CKPT_MISH: {
+      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); from 20 on it is 1.
+      size_t i = 0;
+      for (; i < count; i += LANES) {
+        size_t here = count - i < LANES ? count - i : LANES;
+        vf x = here == LANES ? load(in + i) : load_part(in + i, here, 0);
+        vf e = vexp(choose(x > 20.0f, all(20), x));
+        vf n = e * (e + 2.0f);
+        vf y = x * choose(x > 20.0f, all(1), n / (n + 2.0f));
+        if (here == LANES) store(out + i, y); else store_part(out + i, here, y);
+      }
+      break;
+    }
+    case CKPT_ELU: EACH(choose(x > 0.0f, x, vexp(x) - 1.0f))
+    case CKPT_SELU:
+      EACH(1.0507009873554805f * choose(x > 0.0f, x, 1.6732632423543772f * (vexp(x) - 1.0f)))
+    case CKPT_SOFTPLUS: EACH(larger(x, zero) + vlog1p_unit(vexp(-magnitude(x))))
+    case CKPT_SOFTSIGN: EACH(x / (1.0f + magnitude(x)))
+    case CKPT_EXPONENTIAL: EACH(vexp(x))
+    case CKPT_HARD_SIGMOID: EACH(larger(smaller(0.2f * x + 0.5f, all(1)), zero))
+    case CKPT_LEAKY_RELU: EACH(choose(x > 0.0f, x, 0.2f * x))
+    case CKPT_SQUARED_RELU: EACH(larger(x, zero) * larger(x, zero))
+  }
+}
+
+static void VARIANT(add)(const float *a, const float *b, float *y, size_t count) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES) store(y + i, load(a + i) + load(b + i));
+  for (; i < count; i++) y[i] = a[i] + b[i];
+}
+
+static void VARIANT(layer_norm)(const float *x, const float *residual, const float *gamma,
+                                const float *beta, float epsilon, float *y, size_t width) {
+  const size_t whole = width - width % LANES;
+  vf sums[2] = {};
+  float rest = 0;
+  if (residual) {
+    for (size_t i = 0; i < whole; i += LANES) {
+      vf v = load(x + i) + load(residual + i);
+      store(y + i, v);
+      sums[(i / LANES) & 1] += v;
+    }
+    for (size_t i = whole; i < width; i++) rest += y[i] = x[i] + residual[i];
+    x = y;
+  } else {
+    for (size_t i = 0; i < whole; i += LANES) sums[(i / LANES) & 1] += load(x + i);
+    for (size_t i = whole; i < width; i++) rest += x[i];
+  }
+  const float mean = (sum_of(sums[0] + sums[1]) + rest) / (float)width;
+  vf squares[2] = {};
+  rest = 0;
+  for (size_t i = 0; i < whole; i += LANES) {
+    vf d = load(x + i) - mean;
+    squares[(i / LANES) & 1] += d * d;
+  }
+  for (size_t i = whole; i < width; i++) rest += (x[i] - mean) * (x[i] - mean);
+  const float variance = (sum_of(squares[0] + squares[1]) + rest) / (float)width;
+  const float deviation = sqrtf(variance + epsilon);
+  // A row of equal elements has no direction; without an epsilon it would divide 0 by 0.
+  const float inverse = deviation == 0 ? 0 : 1 / deviation;
+  for (size_t i = 0; i < whole; i += LANES) {
+    store(y + i, (load(x + i) - mean) * inverse * load(gamma + i) + load(beta + i));
+  }
+  for (size_t i = whole; i < width; i++) y[i] = (x[i] - mean) * inverse * gamma[i] + beta[i];
+}
+
+static void VARIANT(softmax)(float *row, const float *mask, float scale, size_t count) {
+  const vf hidden = all(-INFINITY);
+  const size_t whole = count - count % LANES, part = count - whole;
+  vf largest = hidden, tail = hidden;
+  if (mask) {
+    vi any = {};
+    for (size_t i = 0; i < whole; i += LANES) {
+      vi visible = load(mask + i) != 0.0f;
+      vf v = choose(visible, load(row + i) * scale, hidden);
+      store(row + i, v);
+      largest = choose(v > largest, v, largest);
+      any |= visible;
+    }
+    if (part) {
+      vi visible = load_part(mask + whole, part, 0) != 0.0f;
+      tail = choose(visible, load_part(row + whole, part, 0) * scale, hidden);
+      any |= visible;
+    }
+    int seen = 0;
+    for (int i = 0; i < LANES; i++) seen |= any[i];
+    if (!seen) {
+      for (size_t i = 0; i < count; i++) row[i] = 1 / (float)count;
+      return;
+    }
+  } else {
+    for (size_t i = 0; i < whole; i += LANES) {
+      vf v = load(row + i) * scale;
+      store(row + i, v);
+      largest = choose(v > largest, v, largest);
+    }
+    if (part) {
+      tail = load_part(row + whole, part, 0) * scale;
+      for (size_t i = part; i < LANES; i++) tail[i] = -INFINITY;
+    }
+  }
+  largest = choose(tail > largest, tail, largest);
+  float most = -INFINITY;
+  for (int i = 0; i < LANES; i++) most = largest[i] > most ? largest[i] : most;
+  vf sums = {};
+  for (size_t i = 0; i < whole; i += LANES) {
+    vf e = vexp(load(row + i) - most);
+    store(row + i, e);
+    sums += e;
+  }
+  float sum = sum_of(sums);
+  if (part) {
+    tail = vexp(tail - most);
+    for (size_t i = 0; i < part; i++) sum += tail[i];
+  }
+  const float share = 1 / sum;
+  for (size_t i = 0; i < whole; i += LANES) store(row + i, load(row + i) * share);
+  if (part) store_part(row + whole, part, tail * share);
+}

@@ -1,0 +1,92 @@
+import CKernels
+import Checkpoint
+
+extension AttentionMask {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (rows, length) = (result.shape[1], result.shape[2])
+    let mask = operands[0].data
+    for batch in 0..<result.shape[0] {
+      var sums: [Float] = []  // running sums of the segments
+      if kind == .unilm {
+        var sum: Float = 0
+        for column in 0..<length {
+          sum += operands[1].data[batch * length + column]
+          sums.append(sum)
+        }
+      }
+      for row in 0..<rows {
+        let target = result.data + (batch * rows + row) * length
+        for column in 0..<length {
+          let visible =
+            switch kind {
+            case .bidirectional: true
+            case .causal: column <= row
+            case .unilm: sums[column] <= sums[row]
+            }
+          target[column] = visible && mask[batch * length + column] != 0 ? 1 : 0
+        }
+      }
+    }
+  }
+}
+
+extension AttentionScores {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (query, key) = (operands[0], operands[1])
+    let (rows, columns, width) = (result.shape[2], result.shape[3], query.width)
+    let size = width / heads
+    workers.parallel(result.shape[0] * heads) { range, _ in
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.multiply(
+          query.data + batch * rows * width + head * size, width,
+          key.data + batch * columns * width + head * size, width, transposed: true,
+          into: result.data + item * rows * columns, columns,
+          m: rows, n: columns, k: size, alpha: Float(scale))
+      }
+    }
+  }
+}
+
+extension MaskedSoftmax {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (scores, mask) = (operands[0], operands[1])
+    let (heads, rows, columns) = (result.shape[1], result.shape[2], result.shape[3])
+    let maskRows = mask.shape[1]
+    workers.parallel(result.rows, grain: max(1, 2048 / max(columns, 1))) { range, _ in
+      for index in range {
+        let (batch, row) = (index / (heads * rows), maskRows == 1 ? 0 : index % rows)
+        let y = result.data + index * columns
+        y.update(from: scores.data + index * columns, count: columns)
+        ckpt_softmax(y, mask.data + (batch * maskRows + row) * columns, 1, columns)
+      }
+    }
+  }
+}
+
+extension AttentionContext {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (weights, value) = (operands[0], operands[1])
+    let (heads, rows, columns) = (weights.shape[1], weights.shape[2], weights.shape[3])
+    let width = result.width
+    let size = width / heads
+    workers.parallel(result.shape[0] * heads) { range, _ in
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.multiply(
+          weights.data + item * rows * columns, columns,
+          value.data + batch * columns * width + head * size, width, transposed: false,
+          into: result.data + batch * rows * width + head * size, width,
+          m: rows, n: size, k: columns)
+      }
+    }
+  }
+}
