@@ -1,6 +1,110 @@
 import ArgumentParser
+import Checkpoint
+import Glibc
+import Infer
 
+/// The command: parses, calls, renders; every error becomes a message and an exit code.
 @main
 struct Main: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "ckpt")
+  static let configuration = CommandConfiguration(
+    commandName: "ckpt",
+    abstract: "Convert, inspect, transform, run and prove model checkpoints.",
+    discussion: """
+      MODEL is a weights file, a sharded index, or a folder holding one. Its configuration and \
+      vocabulary are found beside it (NAME.config.json, config.json, vocab.txt) or given.
+
+      Exit codes: 0 done · 1 different, or verification failed · 2 the input cannot be read or is \
+      unsupported · 64 usage · 70 a bug in ckpt · 74 cannot write · 130 interrupted
+      """,
+    version: "0.1.0",
+    subcommands: [
+      Info.self, List.self, Convert.self, Verify.self, Run.self, Bench.self, Transforms.self,
+      Formats.self, Dialects.self, Families.self,
+    ])
+
+  static func main() {
+    Interrupts.watch()
+    var json = false
+    do {
+      var command = try parseAsRoot()
+      json = (command as? any JSONCommand)?.output.json ?? false
+      try command.run()
+    } catch {
+      guard let failure = Failure(error) else { exit(withError: error) }
+      failure.report(json: json)
+      Glibc.exit(failure.code)
+    }
+  }
+}
+
+/// A command with the common output flags.
+protocol JSONCommand {
+  var output: OutputFlags { get }
+}
+
+/// A library's error as message, JSON and exit code.
+struct Failure {
+  let code: Int32
+  private let kind: String
+  private let text: String
+
+  /// `nil` for the argument parser's own errors, which it renders itself.
+  init?(_ error: any Error) {
+    switch error {
+    case let error as CheckpointError:
+      code =
+        switch error.kind {
+        case .cannotRead, .notRecognised, .damaged, .unsupported, .mismatch: 2
+        case .usage, .wouldDrop: 64
+        case .cannotWrite: 74
+        }
+      kind = "\(error.kind)"
+      text = error.description
+    case let error as InferError:
+      code = error.kind == .graph ? 70 : 2
+      kind = "\(error.kind)"
+      text = error.description
+    case is ExitCode, is ValidationError, is CleanExit: return nil
+    default:
+      guard !String(reflecting: type(of: error)).hasPrefix("ArgumentParser") else { return nil }
+      code = 70
+      kind = "bug"
+      text = "\(error)"
+    }
+  }
+
+  func report(json: Bool) {
+    if json {
+      print(
+        JSON.object([
+          .init(
+            "error",
+            .object([.init("kind", .string(kind)), .init("message", .string(text))]))
+        ]).pretty)
+    }
+    Terminal.printError("\(Terminal.error.red("error:")) \(text)")
+  }
+}
+
+/// Cleans up when the process is told to stop.
+enum Interrupts {
+  /// Takes SIGINT, SIGTERM and SIGHUP on a thread of their own, where removing files is safe.
+  static func watch() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { _ in
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+        var received: Int32 = 0
+        sigwait(&signals, &received)
+        Interruption.removeTemporaries()
+        _exit(received == SIGINT ? 130 : 128 + received)
+      }, nil)
+  }
 }

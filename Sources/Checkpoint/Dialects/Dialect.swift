@@ -143,5 +143,15 @@ public struct Spelling: Sendable {
     public var operation: String
     public var dtype: DType
     public var shape: Shape
+
+    public init(
+      target: String, sources: [String], operation: String, dtype: DType, shape: Shape
+    ) {
+      self.target = target
+      self.sources = sources
+      self.operation = operation
+      self.dtype = dtype
+      self.shape = shape
+    }
   }
 }

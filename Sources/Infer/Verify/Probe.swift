@@ -1,4 +1,4 @@
-import Checkpoint
+public import Checkpoint
 
 /// Seeded inputs that reach what models differ in: several lengths, padding, both segments.
 public enum Probes {

@@ -1,0 +1,235 @@
+import ArgumentParser
+import Checkpoint
+import Infer
+import Transforms
+
+/// `ckpt convert`: another format, dialect, precision or model, proven.
+struct Convert: ParsableCommand, JSONCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Convert and transform a checkpoint, and prove the result.",
+    discussion: """
+      OUT is a file when its suffix is known, else a folder in the dialect's customary form. \
+      Without --to and --apply names stay as they are.
+      """)
+
+  @Argument(help: "The checkpoint to read.") var source: String
+  @Argument(help: "The file or folder to write.") var target: String
+  @Option(name: .customLong("to"), help: "Spell the result in this dialect (ckpt dialects).")
+  var dialect: String?
+  @Option(help: "Write the same function as another family.") var toFamily: String?
+  @Option(help: "Write this format instead of the one of OUT's suffix.") var format: String?
+  @Option(name: .customLong("from-format"), help: "Read as this format.") var fromFormat: String?
+  @Option(name: .customLong("from-dialect"), help: "Read names as this dialect's.")
+  var fromDialect: String?
+  @Option(help: "Read as this family.") var family: String?
+  @Option(help: "The configuration file of the source.") var config: String?
+  @Option(help: "The vocabulary file of the source.") var vocab: String?
+  @Option(name: .customLong("set"), help: "Say a configuration value: KEY=VALUE.")
+  var settings: [String] = []
+  @Option(help: "Convert float tensors to f64, f32, f16 or bf16.") var dtype: String?
+  @Option(help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).")
+  var apply: [String] = []
+  @Option(help: "Bytes per file, such as 2GB or 500MB.") var maxShardSize: String?
+  @Option(help: "Let tensors go that match this glob.") var allowDrop: [String] = []
+  @Flag(help: "Print the plan and write nothing.") var dryRun = false
+  @Flag(help: "Skip the proof.") var noVerify = false
+  @Option(help: "Absolute difference that the proof accepts.") var atol: Double?
+  @Option(help: "Difference relative to a value's largest element that the proof accepts.")
+  var rtol: Double?
+  @Flag(help: "Replace an existing output.") var overwrite = false
+  @Flag(help: "Wait until the disk has the bytes.") var durable = false
+  @OptionGroup var output: OutputFlags
+
+  func run() throws {
+    let conversion = try Conversion(request())
+    if dryRun {
+      try checkTarget(conversion)
+      render(conversion, proof: nil)
+      return
+    }
+    let proof = try conversion.run()
+    render(conversion, proof: proof)
+    if let proof, !proof.passed { throw ExitCode(1) }
+  }
+
+  private func request() throws -> Conversion.Request {
+    var request = Conversion.Request(source: source, target: target)
+    request.reading.format = fromFormat
+    request.reading.dialect = fromDialect
+    request.reading.family = family
+    request.reading.configurationPath = config
+    request.reading.vocabularyPath = vocab
+    request.reading.settings = try ModelOptions.pairs(settings, flag: "--set")
+    request.dialect = dialect
+    request.family = toFamily
+    request.format = format
+    request.dtype = try dtype.map { name in
+      guard let dtype = DType(rawValue: name), dtype.isFloat else {
+        throw CheckpointError(
+          .usage, Place(member: "--dtype \(name)"), "expected f64, f32, f16 or bf16")
+      }
+      return dtype
+    }
+    request.steps = try apply.map { try TransformStep(parsing: $0) }
+    request.maxShardSize = try maxShardSize.map(Self.bytes)
+    request.allowedDrops = allowDrop
+    request.overwrite = overwrite
+    request.durable = durable
+    request.verify = !noVerify
+    request.tolerances.absolute = atol
+    request.tolerances.relative = rtol
+    return request
+  }
+
+  /// `2GB` → 2,000,000,000, as transformers counts; `2GiB` → 2³¹.
+  private static func bytes(_ text: String) throws -> Int {
+    let units = [
+      ("KIB", 1 << 10), ("MIB", 1 << 20), ("GIB", 1 << 30), ("KB", 1000), ("MB", 1_000_000),
+      ("GB", 1_000_000_000), ("B", 1), ("", 1),
+    ]
+    let upper = text.uppercased()
+    for (unit, factor) in units where upper.hasSuffix(unit) {
+      if let number = Double(upper.dropLast(unit.count)), number > 0, number < 1e15 {
+        return max(1, Int(number * Double(factor)))
+      }
+    }
+    throw CheckpointError(
+      .usage, Place(member: "--max-shard-size \(text)"), "expected bytes, such as 2GB or 500MB")
+  }
+
+  /// A dry run answers as the real one would when the output exists.
+  private func checkTarget(_ conversion: Conversion) throws {
+    let path = conversion.destination.weights
+    if let identity = Paths.identity(path) {
+      if conversion.opening.inputs.contains(identity) {
+        throw CheckpointError(
+          .usage, .file(path), "is an input; an input is never overwritten",
+          hint: "choose another output")
+      }
+      if !overwrite {
+        throw CheckpointError(
+          .usage, .file(path), "exists", hint: "use --overwrite to replace it")
+      }
+    }
+  }
+}
+
+// MARK: - Rendering
+
+extension Convert {
+  private func render(_ conversion: Conversion, proof: Conversion.Proof?) {
+    if output.json {
+      print(json(conversion, proof).pretty)
+      return
+    }
+    if output.quiet {
+      if let proof, !proof.passed { renderProof(conversion, proof) }
+      return
+    }
+    let terminal = Terminal.output
+    if dryRun { renderPlan(conversion) }
+    for drop in conversion.drops {
+      print("\(terminal.yellow("dropped")) \(drop.name): \(drop.reason)")
+    }
+    for remark in conversion.remarks { print("\(terminal.yellow("note:")) \(remark)") }
+    if let spelling = conversion.spelling {
+      print("loads as: \(spelling.loadsAs)")
+      print(
+        "missing keys: \(list(spelling.missing)); unexpected keys: \(list(unexpected(conversion)))")
+    }
+    let verb =
+      dryRun ? "would write" : proof.map { $0.passed } ?? true ? "wrote" : "did not write"
+    print(
+      "\(verb) \(terminal.bold(conversion.destination.weights)) "
+        + "(\(conversion.destination.format.name), "
+        + "\(Text.plural(conversion.rows.count, "tensor")), \(Text.bytes(bytes(conversion))))")
+    if let proof { renderProof(conversion, proof) }
+  }
+
+  private func renderProof(_ conversion: Conversion, _ proof: Conversion.Proof) {
+    let terminal = Terminal.output
+    if let tensor = proof.wrongTensor {
+      print("\(terminal.red("failed:")) \(tensor) does not read back as planned")
+      return
+    }
+    print("read back: \(Text.plural(proof.tensors, "tensor")) as planned, bit for bit")
+    if let reason = proof.notRun { print("not run: \(reason)") }
+    if let verification = proof.verification {
+      VerificationReport(verification).print(perLayer: false)
+    }
+  }
+
+  private func renderPlan(_ conversion: Conversion) {
+    var table = Table(
+      [.left, .left, .left, .right, .left],
+      header: ["target", "source", "dtype", "shape", "operation"])
+    for row in conversion.rows {
+      table.add(
+        row.target, row.sources.isEmpty ? "-" : row.sources.joined(separator: " + "),
+        row.dtype.rawValue, "\(row.shape)", row.operation)
+    }
+    table.print()
+  }
+
+  private func list(_ names: [String]) -> String {
+    names.isEmpty ? "none" : names.joined(separator: ", ")
+  }
+
+  /// Keys that were dropped are not in the file, so nothing unexpected is left of them.
+  private func unexpected(_ conversion: Conversion) -> [String] {
+    let written = Set(conversion.rows.map(\.target))
+    return (conversion.spelling?.unexpected ?? []).filter { written.contains($0) }
+  }
+
+  private func bytes(_ conversion: Conversion) -> Int {
+    conversion.rows.reduce(0) { $0 + $1.shape.count * $1.dtype.size }
+  }
+
+  private func json(_ conversion: Conversion, _ proof: Conversion.Proof?) -> JSON {
+    var json = JSON.object([
+      .init("source", .string(conversion.opening.checkpoint.path)),
+      .init("target", .string(conversion.destination.weights)),
+      .init("format", .string(conversion.destination.format.name)),
+      .init("dry_run", .bool(dryRun)),
+      .init("written", .bool(!dryRun && (proof?.passed ?? true))),
+      .init("bytes", .number(bytes(conversion))),
+      .init(
+        "tensors",
+        .array(
+          conversion.rows.map { row in
+            .object([
+              .init("target", .string(row.target)),
+              .init("sources", .array(row.sources.map { .string($0) })),
+              .init("operation", .string(row.operation)),
+              .init("dtype", .string(row.dtype.rawValue)),
+              .init("shape", .array(row.shape.extents.map { .number($0) })),
+            ])
+          })),
+      .init(
+        "dropped",
+        .array(
+          conversion.drops.map {
+            .object([
+              .init("name", .string($0.name)), .init("reason", .string($0.reason)),
+              .init("loses", .bool($0.loses)),
+            ])
+          })),
+      .init("notes", .array(conversion.remarks.map { .string($0) })),
+    ])
+    if let spelling = conversion.spelling {
+      json.set("loads_as", .string(spelling.loadsAs))
+      json.set("missing_keys", .array(spelling.missing.map { .string($0) }))
+      json.set("unexpected_keys", .array(unexpected(conversion).map { .string($0) }))
+    }
+    if let proof {
+      json.set("read_back", .number(proof.tensors))
+      json.set("verified", .bool(proof.passed))
+      json.set("wrong_tensor", proof.wrongTensor.map { .string($0) } ?? .null)
+      json.set("not_run", proof.notRun.map { .string($0) } ?? .null)
+      json.set(
+        "verification",
+        proof.verification.map { VerificationReport($0).json(values: true) } ?? .null)
+    }
+    return json
+  }
+}

@@ -1,0 +1,54 @@
+import Checkpoint
+
+extension Conversion {
+  /// Where the result goes: one file with its side files beside it, or a folder.
+  struct Destination {
+    let format: any Format
+    let isFolder: Bool
+    /// The folder that the files are in.
+    let folder: String
+    let weights: String
+    let configuration: String
+    /// `nil` when the result has no vocabulary.
+    let vocabulary: String?
+
+    init(_ request: Request, _ dialect: (any Dialect)?, _ opening: Opening) throws {
+      let suffixed = FormatRegistry.suffixed(request.target)
+      let chosen: any Format
+      if let name = request.format {
+        chosen = try FormatRegistry.named(name)
+      } else if let suffixed {
+        chosen = suffixed
+      } else if let dialect, request.dialect != nil {
+        chosen = try FormatRegistry.named(dialect.format)
+      } else {
+        chosen = try FormatRegistry.named(opening.checkpoint.format)
+      }
+      format = chosen
+      // A known suffix makes OUT a file; so does one that --format is told to write to.
+      isFolder =
+        suffixed == nil && (request.format == nil || Paths.suffix(of: request.target).isEmpty)
+      if isFolder {
+        folder = request.target
+        let name: String
+        if let dialect, dialect.format == chosen.name {
+          name = dialect.fileName
+        } else {
+          name = "model.\(chosen.suffixes[0])"
+        }
+        weights = Paths.join(folder, name)
+        configuration = Paths.join(folder, "config.json")
+        vocabulary = opening.vocabulary.map { _ in Paths.join(request.target, "vocab.txt") }
+      } else {
+        folder = Paths.folder(of: request.target)
+        weights = request.target
+        let suffix = chosen.suffixes.first { request.target.lowercased().hasSuffix("." + $0) }
+        let stem =
+          suffix.map { String(request.target.dropLast($0.count + 1)) }
+          ?? Paths.join(folder, Paths.stem(of: request.target))
+        configuration = stem + ".config.json"
+        vocabulary = opening.vocabulary.map { _ in stem + ".vocab.txt" }
+      }
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import ArgumentParser
+import Checkpoint
+
+/// `ckpt info`: what a checkpoint is.
+struct Info: ParsableCommand, JSONCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tell what a checkpoint is: format, dialect, family, configuration, sizes.")
+
+  @Argument(help: "The checkpoint.") var model: String
+  @OptionGroup var options: ModelOptions
+  @OptionGroup var output: OutputFlags
+
+  func run() throws {
+    let opening = try Opening(model, options: options.reading())
+    let understood = try understand(opening)
+    if output.json {
+      print(json(opening, understood).pretty)
+    } else {
+      render(opening, understood)
+    }
+  }
+
+  private enum Understood {
+    case model(Model)
+    /// No dialect knows the names.
+    case unknown(reason: String)
+  }
+
+  /// A file of no known family is still a file; one that contradicts its configuration is an error.
+  private func understand(_ opening: Opening) throws -> Understood {
+    do {
+      return .model(try opening.model())
+    } catch {
+      guard error.kind == .notRecognised, options.family == nil else { throw error }
+      return .unknown(reason: error.reason)
+    }
+  }
+
+  private func render(_ opening: Opening, _ understood: Understood) {
+    let checkpoint = opening.checkpoint
+    let terminal = Terminal.output
+    var table = Table([.left, .left])
+    table.add("file", terminal.bold(checkpoint.path))
+    table.add("format", checkpoint.format + writer(checkpoint))
+    switch understood {
+    case .model(let model):
+      let family = model.architecture
+      table.add("dialect", model.dialect)
+      table.add("family", terminal.bold(family.family) + sharing(family.configuration))
+      table.add(
+        "heads",
+        family.heads.isEmpty
+          ? "none" : family.heads.sorted().map(\.rawValue).joined(separator: ", "))
+    case .unknown(let reason):
+      table.add("family", "unknown: \(reason)")
+    }
+    let sizes = Sizes(checkpoint)
+    table.add("parameters", Text.grouped(sizes.parameters))
+    table.add(
+      "bytes",
+      Text.bytes(sizes.bytes) + " in " + Text.plural(checkpoint.tensors.count, "tensor") + " ("
+        + sizes.dtypes.map { "\($0.dtype.rawValue) \(Text.bytes($0.bytes))" }
+        .joined(separator: ", ") + ")")
+    if let file = opening.configuration?.path { table.add("configuration", file) }
+    if let file = opening.vocabulary { table.add("vocabulary", file) }
+    table.print()
+    if case .model(let model) = understood { render(model) }
+    for warning in warnings(opening, understood) {
+      print("\(terminal.yellow("warning:")) \(warning)")
+    }
+  }
+
+  private func render(_ model: Model) {
+    print("")
+    var table = Table([.left, .right, .left])
+    for setting in model.settings {
+      let value = ConfigurationKey.named(setting.key)?.get(model.architecture.configuration)
+      table.add(
+        setting.key, value?.string ?? value?.compact ?? setting.value.compact,
+        Terminal.output.dim(origin(setting.origin)))
+    }
+    table.print(indent: "  ")
+    for group in model.carried {
+      let names = group.tensors.map(\.name).joined(separator: ", ")
+      print("\ncarried (no known meaning): \(names)")
+    }
+  }
+
+  private func origin(_ origin: Model.Origin) -> String {
+    switch origin {
+    case .file: "configuration"
+    case .shapes: "shapes"
+    case .flag: "--set"
+    case .assumed: "assumed"
+    }
+  }
+
+  private func sharing(_ configuration: Configuration) -> String {
+    guard let groups = configuration.groups else {
+      return ", \(Text.plural(configuration.layers, "layer"))"
+    }
+    return ", \(Text.plural(groups, "shared group")) of "
+      + "\(Text.plural(configuration.innerGroups, "layer")), applied "
+      + Text.plural(configuration.depth, "time")
+  }
+
+  private func writer(_ checkpoint: Checkpoint) -> String {
+    let names = ["keras_version", "backend"]
+    let parts = names.compactMap { name in
+      (checkpoint.text(name) ?? checkpoint.text("model_weights@\(name)")).map { "\(name) \($0)" }
+    }
+    return parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
+  }
+
+  private func warnings(_ opening: Opening, _ understood: Understood) -> [String] {
+    var warnings = opening.checkpoint.warnings
+    if case .model(let model) = understood { warnings = model.warnings }
+    return warnings + opening.checkpoint.unreadable.map { "\($0.name): \($0.reason)" }
+  }
+
+  private func json(_ opening: Opening, _ understood: Understood) -> JSON {
+    let checkpoint = opening.checkpoint
+    let sizes = Sizes(checkpoint)
+    var json = JSON.object([
+      .init("path", .string(checkpoint.path)),
+      .init("format", .string(checkpoint.format)),
+      .init("parameters", .number(sizes.parameters)),
+      .init("bytes", .number(sizes.bytes)),
+      .init("tensors", .number(checkpoint.tensors.count)),
+      .init(
+        "dtypes",
+        .object(sizes.dtypes.map { .init($0.dtype.rawValue, .number($0.bytes)) })),
+    ])
+    for name in ["keras_version", "backend"] {
+      if let text = checkpoint.text(name) ?? checkpoint.text("model_weights@\(name)") {
+        json.set(name, .string(text))
+      }
+    }
+    json.set("config_file", opening.configuration.map { .string($0.path) } ?? .null)
+    json.set("vocab_file", opening.vocabulary.map { .string($0) } ?? .null)
+    switch understood {
+    case .model(let model):
+      json.set("dialect", .string(model.dialect))
+      json.set("family", .string(model.architecture.family))
+      json.set(
+        "heads", .array(model.architecture.heads.sorted().map { .string($0.rawValue) }))
+      json.set(
+        "config",
+        .object(
+          ConfigurationKey.all.map {
+            .init($0.name, $0.get(model.architecture.configuration))
+          }))
+      json.set(
+        "assumed",
+        .array(model.settings.filter { $0.origin == .assumed }.map { .string($0.key) }))
+      json.set(
+        "origins",
+        .object(model.settings.map { .init($0.key, .string(origin($0.origin))) }))
+      json.set(
+        "carried", .array(model.carried.flatMap(\.tensors).map { .string($0.name) }))
+    case .unknown(let reason):
+      json.set("dialect", .null)
+      json.set("family", .null)
+      json.set("unknown", .string(reason))
+    }
+    json.set("warnings", .array(warnings(opening, understood).map { .string($0) }))
+    return json
+  }
+}
+
+/// Counts over a checkpoint.
+struct Sizes {
+  var parameters = 0
+  var bytes = 0
+  var dtypes: [(dtype: DType, bytes: Int)] = []
+
+  init(_ checkpoint: Checkpoint) {
+    for tensor in checkpoint.tensors {
+      parameters += tensor.shape.count
+      bytes += tensor.byteCount
+      if let index = dtypes.firstIndex(where: { $0.dtype == tensor.dtype }) {
+        dtypes[index].bytes += tensor.byteCount
+      } else {
+        dtypes.append((tensor.dtype, tensor.byteCount))
+      }
+    }
+  }
+}

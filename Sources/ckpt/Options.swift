@@ -1,0 +1,58 @@
+public import ArgumentParser
+public import Checkpoint
+
+/// How results are printed; every command takes these.
+struct OutputFlags: ParsableArguments {
+  @Flag(help: "Print one JSON document on standard output.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "Print only errors and what was asked for.")
+  var quiet = false
+
+  @Flag(name: .customLong("no-color"), help: "Print without colour (as with NO_COLOR).")
+  var noColor = false
+}
+
+/// The model and what is said of it instead of being found.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "Read as this format (ckpt formats).")
+  var format: String?
+
+  @Option(help: "Read names as this dialect's (ckpt dialects).")
+  var dialect: String?
+
+  @Option(help: "Read as this family (ckpt families).")
+  var family: String?
+
+  @Option(help: "The configuration file.")
+  var config: String?
+
+  @Option(help: "The vocabulary file.")
+  var vocab: String?
+
+  @Option(name: .customLong("set"), help: "Say a configuration value: KEY=VALUE.")
+  var settings: [String] = []
+
+  func reading() throws -> ModelReader.Options {
+    var options = ModelReader.Options()
+    options.format = format
+    options.dialect = dialect
+    options.family = family
+    options.configurationPath = config
+    options.vocabularyPath = vocab
+    options.settings = try Self.pairs(settings, flag: "--set")
+    return options
+  }
+
+  static func pairs(_ texts: [String], flag: String) throws -> [(key: String, value: String)] {
+    try texts.map { text in
+      let pair = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard pair.count == 2 else {
+        throw CheckpointError(.usage, Place(member: "\(flag) \(text)"), "expected KEY=VALUE")
+      }
+      return (pair[0], pair[1])
+    }
+  }
+}
+
+extension AttentionMaskKind: ExpressibleByArgument {}

@@ -1,0 +1,113 @@
+import Checkpoint
+import Infer
+
+/// A verification as text and as JSON.
+struct VerificationReport {
+  private let verification: Verification
+
+  init(_ verification: Verification) { self.verification = verification }
+
+  func print(perLayer: Bool) {
+    let terminal = Terminal.output
+    let v = verification
+    if perLayer || !v.passed { printValues(all: perLayer) }
+    for note in v.notes { Swift.print("\(terminal.yellow("note:")) \(note)") }
+    let worst = v.values.max { $0.relative < $1.relative }
+    let inputs = "\(Text.plural(v.values.count, "value")) on \(v.rows)×\(v.length) tokens"
+    switch v.verdict {
+    case .identical:
+      Swift.print("\(terminal.green("identical:")) \(inputs), equal to the bit")
+    case .rounding:
+      Swift.print("\(terminal.green("equal to rounding:")) \(inputs)" + summary(worst))
+    case .close:
+      let place = v.firstJudged.map { "; in Float64 they part at \($0.name)" } ?? ""
+      Swift.print("\(terminal.green("within tolerance:")) \(inputs)" + summary(worst) + place)
+    case .different:
+      Swift.print("\(terminal.red("different:")) \(inputs)" + summary(worst))
+      if let first = v.first {
+        Swift.print(
+          "first beyond tolerance: \(terminal.bold(first.name)) at \(first.index): "
+            + "max |Δ| \(Text.small(first.largest)), relative \(Text.small(first.relative))")
+      }
+      if let judged = v.firstJudged {
+        Swift.print(
+          "not rounding: in Float64 they part at \(terminal.bold(judged.name)) "
+            + "(relative \(Text.small(judged.relative)))")
+      }
+    }
+    if !v.weights.isEmpty {
+      let first = v.weights[0]
+      Swift.print(
+        "weights: \(v.weights.count) of \(v.comparedWeights) differ, most \(first.name) at "
+          + "\(first.index): max |Δ| \(Text.small(first.largest)), "
+          + "relative \(Text.small(first.relative))")
+    }
+    if v.contract == .lossy, let worst {
+      Swift.print(
+        "lossy by contract: largest relative error \(Text.small(worst.relative)) at \(worst.name)")
+    }
+  }
+
+  private func summary(_ worst: Comparison?) -> String {
+    guard let worst else { return "" }
+    return ", largest relative difference \(Text.small(worst.relative)) at \(worst.name)"
+      + (verification.tolerance.isFinite
+        ? " (tolerance \(Text.small(verification.tolerance)))" : "")
+  }
+
+  private func printValues(all: Bool) {
+    var table = Table(
+      [.left, .left, .right, .right, .right, .right, .right],
+      header: ["value", "shape", "max |Δ|", "mean |Δ|", "relative", "cosine", "argmax"])
+    let shown =
+      all
+      ? verification.values
+      : verification.values.filter {
+        !($0.relative <= verification.tolerance)
+      }.prefix(12).map(\.self)
+    for value in shown {
+      table.add(
+        value.name, "\(Shape(value.shape))", Text.small(value.largest), Text.small(value.mean),
+        Text.small(value.relative), Text.decimal(value.cosine, 8),
+        "\(Text.decimal(value.argmaxAgreement * 100, 1))%")
+    }
+    if !shown.isEmpty { table.print() }
+  }
+
+  func json(values: Bool) -> JSON {
+    let v = verification
+    var json = JSON.object([
+      .init("verdict", .string(v.verdict.rawValue)),
+      .init("passed", .bool(v.passed)),
+      .init("contract", .string(v.contract.rawValue)),
+      .init("tolerance", .number(v.tolerance)),
+      .init("rows", .number(v.rows)),
+      .init("length", .number(v.length)),
+      .init("first_difference", v.first.map(comparison) ?? .null),
+      .init("first_float64_difference", v.firstJudged.map(comparison) ?? .null),
+      .init("weights_compared", .number(v.comparedWeights)),
+      .init("weights_differing", .array(v.weights.map(comparison))),
+      .init("only_in_source", .array(v.onlyInSource.map { .string($0) })),
+      .init("only_in_result", .array(v.onlyInResult.map { .string($0) })),
+      .init("notes", .array(v.notes.map { .string($0) })),
+    ])
+    if values {
+      json.set("values", .array(v.values.map(comparison)))
+      json.set("float64", .array(v.judged.map(comparison)))
+    }
+    return json
+  }
+
+  private func comparison(_ c: Comparison) -> JSON {
+    .object([
+      .init("name", .string(c.name)),
+      .init("shape", .array(c.shape.map { .number($0) })),
+      .init("max_abs", .number(c.largest)),
+      .init("mean_abs", .number(c.mean)),
+      .init("relative", .number(c.relative)),
+      .init("cosine", .number(c.cosine)),
+      .init("argmax_agreement", .number(c.argmaxAgreement)),
+      .init("index", .array(c.index.map { .number($0) })),
+    ])
+  }
+}
