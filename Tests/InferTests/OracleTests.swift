@@ -1,0 +1,78 @@
+import Checkpoint
+import Infer
+import Testing
+
+/// The engine and the Float64 reference against the original libraries' numbers, at every layer.
+@Suite struct OracleTests {
+  /// A fixture, the mask it was run with, and what its configuration leaves unsaid.
+  struct Case: Sendable, CustomTestStringConvertible {
+    var fixture: String
+    var file: String
+    var mask: AttentionMaskKind = .bidirectional
+    var settings: [(key: String, value: String)] = []
+
+    var testDescription: String { "\(fixture)/\(file), \(mask)" }
+    var suffix: String { mask == .bidirectional ? "" : ".\(mask.rawValue)" }
+  }
+
+  static let cases: [Case] =
+    AttentionMaskKind.allCases.flatMap { mask in
+      ["b4k-bert", "b4k-albert"].flatMap { fixture in
+        ["weights.h5", "model.h5"].map { Case(fixture: fixture, file: $0, mask: mask) }
+      }
+    } + [
+      Case(fixture: "b4k-bert", file: "model_with_optimizer.h5"),
+      Case(
+        fixture: "b4k-bert-tanh", file: "weights.h5",
+        settings: [(key: "hidden_act", value: "gelu_tanh")]),
+      Case(fixture: "b4k-albert-relu", file: "weights.h5"),
+      Case(fixture: "b4k-bert-user", file: "weights.h5"),
+      Case(fixture: "hf-bert", file: "model.safetensors"),
+      Case(fixture: "hf-bert-sharded", file: "model.safetensors.index.json"),
+      Case(fixture: "hf-bert-gelu-new", file: "model.safetensors"),
+      Case(fixture: "hf-bert-mlm", file: "model.safetensors"),
+      Case(fixture: "hf-bert-mlm", file: "model.safetensors", mask: .causal),
+      Case(fixture: "hf-albert", file: "model.safetensors"),
+      Case(fixture: "hf-albert-groups", file: "model.safetensors"),
+      Case(fixture: "hf-albert-equal", file: "model.safetensors"),
+    ]
+
+  @Test(arguments: cases)
+  func `every value agrees with the library`(_ test: Case) throws {
+    var options = ModelReader.Options()
+    options.settings = test.settings
+    let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
+    let runnable = try RunnableModel(model, mask: test.mask)
+    let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture
+    let inputs = try TextInputs(
+      named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
+      padding: model.architecture.configuration.padding)
+    let expected = try Fixtures.arrays(folder, "expected\(test.suffix).npz", as: Double.self)
+    let exact = try Fixtures.arrays(folder, "expected\(test.suffix).f64.npz", as: Double.self)
+
+    let known = Set(runnable.graph.valueNames + runnable.outputNames)
+    let names = expected.keys.filter(known.contains).sorted()
+    // What the library returned and the graph lacks is only a user's own layer.
+    #expect(expected.keys.filter { !known.contains($0) && !$0.hasPrefix("dense") } == [])
+    #expect(names.count > 10)
+
+    let values = try runnable.session(returning: names).run(inputs.arrays)
+    let fused = try runnable.session(returning: runnable.outputNames).run(inputs.arrays)
+    let judged = try runnable.reference(Double.self, inputs.arrays, returning: names)
+    for name in names {
+      guard let library = expected[name], let truth = exact[name], let value = values[name],
+        let judge = judged[name]
+      else { continue }
+      let own = Comparison(name, truth, library).relative  // the library's own rounding
+      let engine = Comparison(name, library, value.converted(to: Double.self))
+      #expect(value.shape == library.shape, "\(name)")
+      #expect(engine.relative <= max(1e-5, 4 * own), "\(name): engine \(engine.relative)")
+      let reference = Comparison(name, truth, judge)
+      #expect(reference.relative <= 1e-9, "\(name): Float64 \(reference.relative)")
+      if let output = fused[name] {
+        let relative = Comparison(name, library, output.converted(to: Double.self)).relative
+        #expect(relative <= max(1e-5, 4 * own), "\(name): fused \(relative)")
+      }
+    }
+  }
+}
