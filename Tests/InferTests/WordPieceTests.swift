@@ -115,8 +115,8 @@ extension JSON {
           _ = try tokenizer.encode(text)
           return clock() - start
         }
-        let short = try seconds(4_000)
-        let long = try seconds(40_000)
+        let short = try seconds(1_500)
+        let long = try seconds(15_000)
         #expect(long < 40 * short + 0.2, "\(mode), \(run): \(short) s, \(long) s")
       }
     }
