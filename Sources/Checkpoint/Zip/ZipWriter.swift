@@ -169,13 +169,13 @@ struct ZipWriter {
     }
     if isWide(entry.offset) { extra.append(little: UInt64(entry.offset)) }
     bytes.append(little: ZipLayout.entrySignature)
-    bytes.append(little: UInt16(extra.isEmpty ? 20 : 45))  // made by: MS-DOS, no permissions
+    bytes.append(little: UInt16(3 << 8 | 45))  // made by: Unix, so that names are UTF-8 to unzip
     append(common: entry, wide: !extra.isEmpty, to: &bytes)
     bytes.append(little: UInt16(extra.isEmpty ? 0 : extra.count + 4))
     bytes.append(little: UInt16(0))  // comment
     bytes.append(little: UInt16(0))  // disk
     bytes.append(little: UInt16(0))  // internal attributes
-    bytes.append(little: UInt32(0))  // external attributes
+    bytes.append(little: UInt32(0o100644 << 16))  // a file that its owner may write
     bytes.append(little: narrow(entry.offset))
     bytes += Array(entry.name.utf8)
     guard !extra.isEmpty else { return }
