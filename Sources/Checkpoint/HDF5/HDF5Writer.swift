@@ -5,7 +5,7 @@ import CHDF5Reader
 ///
 /// Output is deterministic and of the oldest format that can hold it: no times, symbol-table
 /// groups, contiguous datasets. All calls of libhdf5 are made under the lock of the gate.
-struct HDF5Writer: ~Copyable {
+public struct HDF5Writer: ~Copyable {
   private let file: OutputFile
   private var id: hid_t
   /// Groups that exist; the root's path is empty.
@@ -15,7 +15,7 @@ struct HDF5Writer: ~Copyable {
   ///
   /// - Parameter largeAttributes: whether an attribute exceeds 64 KB, which the oldest format cannot
   ///   hold; the file is then of the format of HDF5 1.8.
-  init(_ file: OutputFile, largeAttributes: Bool = false) throws(CheckpointError) {
+  public init(_ file: OutputFile, largeAttributes: Bool = false) throws(CheckpointError) {
     self.file = file
     id = try HDF5.locked { () throws(CheckpointError) in
       let access = try HDF5Handle(
@@ -45,7 +45,7 @@ struct HDF5Writer: ~Copyable {
   }
 
   /// Makes a group and the groups on the way to it, unless they exist.
-  mutating func makeGroup(_ path: String) throws(CheckpointError) {
+  public mutating func makeGroup(_ path: String) throws(CheckpointError) {
     if groups.contains(path) { return }
     try makeGroup(HDF5Index.parent(of: path))
     let (id, file) = (id, file)
@@ -64,7 +64,7 @@ struct HDF5Writer: ~Copyable {
   ///
   /// - Returns: where its canonical bytes go once the file is closed, in bytes from the start of
   ///   the file; `nil` when it has none.
-  mutating func makeDataset(
+  public mutating func makeDataset(
     _ path: String, dtype: DType, shape: Shape
   ) throws(CheckpointError) -> Int? {
     try makeGroup(HDF5Index.parent(of: path))
@@ -96,7 +96,7 @@ struct HDF5Writer: ~Copyable {
   }
 
   /// Adds an attribute to the group or dataset at `path`.
-  func add(_ attribute: Attribute, to path: String) throws(CheckpointError) {
+  public func add(_ attribute: Attribute, to path: String) throws(CheckpointError) {
     let (id, file) = (id, file)
     try HDF5.locked { () throws(CheckpointError) in
       let owner = try HDF5Handle(
@@ -107,7 +107,7 @@ struct HDF5Writer: ~Copyable {
   }
 
   /// Ends the file; its structure is complete then.
-  mutating func close() throws(CheckpointError) {
+  public mutating func close() throws(CheckpointError) {
     let (id, file) = (id, file)
     self.id = -1
     try HDF5.locked { () throws(CheckpointError) in

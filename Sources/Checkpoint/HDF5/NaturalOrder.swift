@@ -1,7 +1,7 @@
 /// The order in which people count: layer 2 before layer 10.
-enum NaturalOrder {
+public enum NaturalOrder {
   /// Whether `a` comes before `b`; runs of digits compare as numbers, everything else as bytes.
-  static func precedes(_ a: String, _ b: String) -> Bool {
+  public static func precedes(_ a: String, _ b: String) -> Bool {
     var left = a.utf8[...]
     var right = b.utf8[...]
     while let x = left.first, let y = right.first {
