@@ -2,21 +2,31 @@ import ArgumentParser
 import Checkpoint
 import Infer
 
-/// `ckpt run`: what a model answers.
+/// `ckpt run`: what a model answers, to arrays or to text.
 struct Run: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Run a model on arrays.",
+    abstract: "Run a model on arrays, or on text with --task.",
     discussion: """
-      Inputs are named as bert4keras (Input-Token, Input-Segment) or transformers (input_ids, \
-      token_type_ids, attention_mask) name them. Outputs get every output that the weights allow, \
-      and every value that --tap asks for.
+      Arrays (--inputs) are named as bert4keras (Input-Token, Input-Segment) or transformers \
+      (input_ids, token_type_ids, attention_mask) name them; --outputs gets every output that the \
+      weights allow, and every value that --tap asks for.
+
+      Text comes from the arguments, or a line each from standard input.
       """)
 
   @Argument(help: "The model.") var model: String
-  @Option(help: "Arrays to run on (.npz or .safetensors).") var inputs: String
+  @Argument(help: "Texts for --task.") var texts: [String] = []
+  @Option(help: "Arrays to run on (.npz or .safetensors).") var inputs: String?
   @Option(help: "Where the outputs go (.npz or .safetensors).") var outputs: String?
   @Option(help: "Also return inner values that match: layers.*.norm, Transformer-0-FeedForward.")
   var tap: [String] = []
+  @Option(
+    help: "What to do with text: \(TextTask.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var task: TextTask?
+  @Option(help: "fill-mask: candidates for each [MASK].") var topK = 5
+  @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
+  @Flag(help: "Keep upper case and accents of text.") var cased = false
+  @Option(help: "Texts per run.") var batch = 16
   @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
   @Option(help: "Compute by the plain reference: f32 or f64.") var reference: Precision?
   @Option(help: "Threads.") var threads: Int?
@@ -26,9 +36,30 @@ struct Run: ParsableCommand, JSONCommand {
 
   enum Precision: String, ExpressibleByArgument { case f32, f64 }
 
+  func validate() throws {
+    guard (inputs == nil) != (task == nil) else {
+      throw ValidationError("Give either --inputs FILE or --task TASK with text.")
+    }
+    guard task != nil || texts.isEmpty else {
+      throw ValidationError("Text needs --task; arrays come from --inputs.")
+    }
+    guard batch > 0, topK > 0, threads.map({ $0 > 0 }) ?? true else {
+      throw ValidationError("--batch, --top-k and --threads must be positive.")
+    }
+  }
+
   func run() throws {
     let opening = try Opening(model, options: options.reading())
-    let runnable = try RunnableModel(opening.model(), mask: mask)
+    let model = try opening.model()
+    let runnable = try RunnableModel(model, mask: mask)
+    if let inputs {
+      try run(on: inputs, runnable, opening)
+    } else {
+      try runTask(runnable, model, opening)
+    }
+  }
+
+  private func run(on inputs: String, _ runnable: RunnableModel, _ opening: Opening) throws {
     let arrays = try TextInputs(
       named: Arrays.read(inputs), padding: runnable.architecture.configuration.padding)
     let taps = try runnable.taps(tap)
