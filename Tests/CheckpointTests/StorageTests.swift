@@ -74,7 +74,9 @@ import Testing
     #expect(Paths.exists(folder + "/living"))
   }
 
-  @Test(arguments: [Float.infinity, -.infinity, .nan, -0.0, .leastNonzeroMagnitude, 65504, 3.38e38, 1.00390625])
+  @Test(arguments: [
+    Float.infinity, -.infinity, .nan, -0.0, .leastNonzeroMagnitude, 65504, 3.38e38, 1.00390625,
+  ])
   func `bfloat16 and float16 round as IEEE says`(_ value: Float) {
     let half: [Float] = Elements.decode(Elements.encode([value], as: .f16), as: .f16)
     #expect(half[0].isNaN ? value.isNaN : half[0] == Float(Float16(value)))
