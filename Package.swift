@@ -32,8 +32,6 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
     .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: cWarnings),
     // Vector kernels that choose their instruction set at run time.
