@@ -1,4 +1,4 @@
-import ArgumentParser
+public import ArgumentParser
 import Checkpoint
 public import Infer
 
@@ -8,7 +8,7 @@ enum TextTask: String, ExpressibleByArgument, CaseIterable {
   case fillMask = "fill-mask"
 }
 
-extension Encode.Pooling: @retroactive ExpressibleByArgument {}
+extension Encode.Pooling: ExpressibleByArgument {}
 
 extension Run {
   func runTask(_ runnable: RunnableModel, _ model: Model, _ opening: Opening) throws {
