@@ -142,8 +142,10 @@ struct Conversion {
   private func prove(_ output: Output) throws -> Proof {
     var reading = ModelReader.Options()
     reading.format = destination.format.name
-    let staged = output.staged(destination.weights)
-    let main = Paths.isFile(staged) ? staged : staged.dropSuffix + ".safetensors.index.json"
+    // Shards are opened by their index; what an earlier run left at the target is not the result.
+    let weights = destination.weights
+    let main = output.staged(
+      output.writes(weights) ? weights : weights.dropSuffix + ".safetensors.index.json")
     let configured = output.staged(destination.configuration)
     if Paths.isFile(configured) { reading.configurationPath = configured }
     if let spelling { reading.dialect = try dialectName(spelling) }
