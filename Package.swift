@@ -44,7 +44,7 @@ let package = Package(
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(
-      name: "Infer", dependencies: ["Checkpoint", "COpenBLAS", "CKernels"], swiftSettings: common),
+      name: "Infer", dependencies: ["Checkpoint", "CKernels"], swiftSettings: common),
     .executableTarget(
       name: "ckpt",
       dependencies: [

@@ -6,7 +6,9 @@
 #define LANES 8
 #define VARIANT(name) name##_avx2
 #include "vector.h"
+#define TALL 6  // with two more registers for the panel, one for `a`
 #include "elementwise.h"
+#include "product.h"
 #pragma clang attribute pop
 
 const struct ckpt_kernels ckpt_avx2 = KERNELS("avx2");

@@ -8,7 +8,9 @@
 #define LANES 16
 #define VARIANT(name) name##_avx512
 #include "vector.h"
+#define TALL 12  // with two more registers for the panel, one for `a`
 #include "elementwise.h"
+#include "product.h"
 #pragma clang attribute pop
 
 const struct ckpt_kernels ckpt_avx512 = KERNELS("avx512");

@@ -4,6 +4,12 @@
 #define LANES 4
 #define VARIANT(name) name##_baseline
 #include "vector.h"
+#if defined(__aarch64__)
+#define TALL 8  // of 32 registers, 16 hold sums
+#else
+#define TALL 6
+#endif
 #include "elementwise.h"
+#include "product.h"
 
 const struct ckpt_kernels ckpt_baseline = KERNELS("baseline");

@@ -55,6 +55,18 @@ void ckpt_softmax(float *row, const float *mask, float scale, size_t count) {
   kernels()->softmax(row, mask, scale, count);
 }
 
+size_t ckpt_panel(void) { return kernels()->panel; }
+
+void ckpt_pack(const float *b, size_t stride, int transposed, size_t k, size_t n, float *panels) {
+  kernels()->pack(b, stride, transposed, k, n, panels);
+}
+
+void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride, float scale,
+                   const float *panels, const float *bias, enum ckpt_activation activation,
+                   float *c, size_t c_stride, float *buffer) {
+  kernels()->multiply(m, n, k, a, a_stride, scale, panels, bias, activation, c, c_stride, buffer);
+}
+
 int ckpt_available_processors(void) {
   cpu_set_t set;
   int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;

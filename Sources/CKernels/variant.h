@@ -6,16 +6,22 @@
 /// One instruction set's kernels; the members are described in CKernels.h.
 struct ckpt_kernels {
   const char *name;
+  /// Columns of a panel.
+  size_t panel;
   void (*activate)(enum ckpt_activation, const float *, float *, size_t);
   void (*add)(const float *, const float *, float *, size_t);
   void (*layer_norm)(const float *, const float *, const float *, const float *, float, float *,
                      size_t);
   void (*softmax)(float *, const float *, float, size_t);
+  void (*pack)(const float *, size_t, int, size_t, size_t, float *);
+  void (*multiply)(size_t, size_t, size_t, const float *, size_t, float, const float *,
+                   const float *, enum ckpt_activation, float *, size_t, float *);
 };
 
-#define KERNELS(name)                                                          \
-  {                                                                            \
-    name, VARIANT(activate), VARIANT(add), VARIANT(layer_norm), VARIANT(softmax) \
+#define KERNELS(name)                                                                  \
+  {                                                                                    \
+    name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(layer_norm), VARIANT(softmax), \
+        VARIANT(pack), VARIANT(multiply)                                               \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;

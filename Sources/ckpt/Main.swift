@@ -32,7 +32,9 @@ struct Main: ParsableCommand {
     } catch {
       guard let failure = Failure(error) else { exit(withError: error) }
       failure.report(json: json)
-      Glibc.exit(failure.code)
+      // Nothing else may run: after a failed write libhdf5's own end of the process crashes.
+      fflush(nil)
+      _exit(failure.code)
     }
   }
 }
@@ -90,6 +92,8 @@ struct Failure {
 enum Interrupts {
   /// Takes SIGINT, SIGTERM and SIGHUP on a thread of their own, where removing files is safe.
   static func watch() {
+    // A file that grows beyond a limit is an error of the write, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
     var signals = sigset_t()
     sigemptyset(&signals)
     for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }

@@ -10,7 +10,7 @@ struct VerificationReport {
   func print(perLayer: Bool) {
     let terminal = Terminal.output
     let v = verification
-    if perLayer || !v.passed { printValues(all: perLayer) }
+    if (perLayer || !v.passed) && v.first?.misfit == nil { printValues(all: perLayer) }
     for note in v.notes { Swift.print("\(terminal.yellow("note:")) \(note)") }
     let worst = v.values.max { $0.relative < $1.relative }
     let inputs = "\(Text.plural(v.values.count, "value")) on \(v.rows)×\(v.length) tokens"
@@ -23,8 +23,11 @@ struct VerificationReport {
       let place = v.firstJudged.map { "; in Float64 they part at \($0.name)" } ?? ""
       Swift.print("\(terminal.green("within tolerance:")) \(inputs)" + summary(worst) + place)
     case .different:
-      Swift.print("\(terminal.red("different:")) \(inputs)" + summary(worst))
-      if let first = v.first {
+      let compared = v.first?.misfit == nil ? " \(inputs)" + summary(worst) : ""
+      Swift.print("\(terminal.red("different:"))\(compared)")
+      if let first = v.first, let misfit = first.misfit {
+        Swift.print("first that differs: \(terminal.bold(first.name)), shapes \(misfit)")
+      } else if let first = v.first {
         Swift.print(
           "first beyond tolerance: \(terminal.bold(first.name)) at \(first.index): "
             + "max |Δ| \(Text.small(first.largest)), relative \(Text.small(first.relative))")
@@ -108,6 +111,7 @@ struct VerificationReport {
       .init("cosine", .number(c.cosine)),
       .init("argmax_agreement", .number(c.argmaxAgreement)),
       .init("index", .array(c.index.map { .number($0) })),
+      .init("misfit", c.misfit.map { .string($0) } ?? .null),
     ])
   }
 }

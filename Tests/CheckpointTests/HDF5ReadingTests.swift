@@ -106,7 +106,8 @@ import Testing
       value("spacepad") == .text(["ab"], shape: [], type: .init(size: 6, padding: .spacePadded)))
     #expect(value("no layers") == .numbers(.f64, shape: [0], bytes: []))
     #expect(value("i2") == .numbers(.i16, shape: [2, 2], bytes: [0, 0, 1, 0, 2, 0, 3, 0]))
-    #expect(value("big") == .numbers(.i32, shape: [3], bytes: [0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]))
+    #expect(
+      value("big") == .numbers(.i32, shape: [3], bytes: [0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]))
     #expect(value("truth") == .numbers(.bool, shape: [], bytes: [1]))
     #expect(value("truths") == .numbers(.bool, shape: [2], bytes: [1, 0]))
     #expect(

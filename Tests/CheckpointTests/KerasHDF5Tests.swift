@@ -18,7 +18,9 @@ import Testing
     Group(name: "dense_2", tensors: [tensor("dense_2/dense_2/kernel:0", seed: 9)]),
   ])
 
-  @Test(arguments: DType.allCases.filter { $0 != .bf16 }, [[], [0], [7], [0, 3], [2, 3], [1, 2, 1, 5]])
+  @Test(
+    arguments: DType.allCases.filter { $0 != .bf16 },
+    [[], [0], [7], [0, 3], [2, 3], [1, 2, 1, 5]])
   func `every type and shape returns`(_ dtype: DType, _ extents: [Int]) throws {
     let scratch = try HDF5Scratch()
     let shape = Shape(extents)
@@ -226,6 +228,8 @@ import Testing
   @Test func `natural order counts`() {
     let names = ["b", "a/2", "a-1/1", "a/10", "a", "a/1/x", "a/01"]
     #expect(
-      names.sorted(by: NaturalOrder.precedes) == ["a", "a/01", "a/1/x", "a/2", "a/10", "a-1/1", "b"])
+      names.sorted(by: NaturalOrder.precedes) == [
+        "a", "a/01", "a/1/x", "a/2", "a/10", "a-1/1", "b",
+      ])
   }
 }

@@ -100,7 +100,8 @@ func encoderInputs(
   batch: Int, length: Int, vocabulary: Int, seed: Int
 ) -> [String: NDArray<Float>] {
   var random = Random(seed)
-  var mask = NDArray<Float>(shape: [batch, length], values: .init(repeating: 1, count: batch * length))
+  var mask = NDArray<Float>(
+    shape: [batch, length], values: .init(repeating: 1, count: batch * length))
   for row in 0..<batch where row % 2 == 1 {
     let kept = Int.random(in: 1...length, using: &random)
     for column in kept..<length { mask.values[row * length + column] = 0 }
@@ -156,7 +157,8 @@ extension Trial {
     -> Graph.ID
   {
     try graph.apply(
-      Linear(), x, try weight(name + ".kernel", input, output, scale: 1.7 / Float(input).squareRoot()),
+      Linear(), x,
+      try weight(name + ".kernel", input, output, scale: 1.7 / Float(input).squareRoot()),
       try weight(name + ".bias", output), named: name)
   }
 

@@ -46,6 +46,30 @@ void ckpt_layer_norm(const float *x, const float *residual, const float *gamma, 
 /// nothing.
 void ckpt_softmax(float *row, const float *mask, float scale, size_t count);
 
+// Matrix products. The right operand is first packed into panels: of a matrix [k, n], columns
+// [0, w), [w, 2w), … each stand one after the other as [k, w] in C order, the last one filled with
+// zeros; w is `ckpt_panel()`. Weights are packed when they are loaded.
+
+/// The columns of a panel.
+size_t ckpt_panel(void);
+
+/// Packs `b`, with rows of `stride` floats: [k, n], or [n, k] when `transposed`.
+void ckpt_pack(const float *b, size_t stride, int transposed, size_t k, size_t n, float *panels);
+
+/// `c [m, n] = activation(scale · a [m, k] · b + bias)`, where `b` is packed and `bias [n]` may be
+/// null. `buffer` has room for CKPT_PRODUCT_BUFFER floats.
+void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride, float scale,
+                   const float *panels, const float *bias, enum ckpt_activation activation,
+                   float *c, size_t c_stride, float *buffer);
+
+// Rows of `a`, and steps of the inner dimension, that are worked on at a time: together they stay
+// in the second-level cache.
+enum {
+  CKPT_ROW_BLOCK = 144,
+  CKPT_INNER_BLOCK = 768,
+  CKPT_PRODUCT_BUFFER = CKPT_ROW_BLOCK * (CKPT_INNER_BLOCK + 16),
+};
+
 /// The instruction set that was chosen: `avx512`, `avx2`, `baseline`.
 const char *ckpt_instruction_set(void);
 

@@ -33,8 +33,10 @@ public struct BytesPayload: Payload {
   public var storage: String { "memory" }
 
   public func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
-    for index in 0..<buffer.byteCount {
-      buffer.storeBytes(of: bytes[offset + index], toByteOffset: index, as: UInt8.self)
+    let part = bytes[offset..<(offset + buffer.byteCount)]
+    // Both hold exactly as many bytes as the buffer.
+    unsafe buffer.withUnsafeMutableBytes { target in
+      unsafe part.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
     }
   }
 }

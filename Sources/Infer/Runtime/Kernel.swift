@@ -1,5 +1,7 @@
-/// What an op needs in order to run fast: the third description of every op, beside its shape rule
-/// and its reference. Conformances stand in `Runtime/Kernels`.
+/// What an op needs in order to run fast.
+///
+/// The third description of every op, beside its shape rule and its reference; conformances stand
+/// in `Runtime/Kernels`.
 public protocol Kernel: Sendable {
   /// How the kernel wants operand `index` laid out when that is a weight.
   func layout(ofWeight index: Int) -> WeightLayout

@@ -5,7 +5,7 @@ public import Checkpoint
 ///
 /// One run at a time: a session is not for several threads at once.
 public final class Session {
-  /// The graph that runs: what the passes made of the given one. Its outputs are the wanted values.
+  /// The graph that runs: what the passes made of the given one, with the wanted values as outputs.
   public let graph: Graph
   /// The number of workers, the calling thread included.
   public var threads: Int { workers.count }

@@ -16,6 +16,18 @@ public struct Comparison: Sendable, Equatable {
   /// The share of rows (over the last axis) whose largest element is at the same place.
   public var argmaxAgreement: Double
 
+  /// Why nothing could be compared, when shapes differ.
+  public var misfit: String?
+
+  /// Two values that cannot be compared.
+  public init(_ name: String, misfit: String) {
+    self.name = name
+    self.misfit = misfit
+    (shape, index) = ([], [])
+    (largest, mean, relative) = (.infinity, .infinity, .infinity)
+    (cosine, argmaxAgreement) = (0, 0)
+  }
+
   /// Compares two arrays of one shape.
   public init<Scalar>(
     _ name: String, _ a: NDArray<Scalar>, _ b: NDArray<Scalar>, otherName: String? = nil

@@ -88,6 +88,12 @@ extension Verification {
     let matched = Set(pairs.map(\.result))
     onlyInResult = theirs.subtracting(matched).sorted(by: Natural.less)
 
+    if let misfit = Verification.misfit(pairs, source.graph, result.graph) {
+      (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)
+      (judged, firstJudged, verdict) = ([], nil, .different)
+      notes = ["the models have different sizes; nothing was run"]
+      return
+    }
     let resultInputs = Verification.translated(inputs, correspondence)
     let a = try source.session(returning: pairs.map(\.source), threads: options.threads)
       .run(inputs.arrays)
@@ -147,13 +153,22 @@ extension Verification {
       guard let left = a[pair.source], let right = b[pair.result] else {
         throw InferError(.graph, pair.source, "was not computed")
       }
-      guard left.shape == right.shape else {
-        throw InferError(
-          .graph, pair.source, "has shape \(left.shape) in one and \(right.shape) in the other",
-          hint: "the models have different sizes; ckpt info shows them")
-      }
       return Comparison(pair.source, left, right, otherName: pair.result)
     }
+  }
+
+  /// The first value whose shapes differ, as a difference without bound.
+  private static func misfit(
+    _ pairs: [(source: String, result: String)], _ a: Graph, _ b: Graph
+  ) -> Comparison? {
+    for pair in pairs {
+      guard let left = a.value(named: pair.source), let right = b.value(named: pair.result),
+        a[left].shape != b[right].shape
+      else { continue }
+      return Comparison(
+        "\(pair.source)", misfit: "\(a[left].shape) against \(b[right].shape)")
+    }
+    return nil
   }
 
   /// The weights that the two use at the same places.

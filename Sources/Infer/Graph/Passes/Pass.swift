@@ -12,7 +12,7 @@ public protocol Pass: Sendable {
 
 /// The passes of a session, in their order.
 public enum PassList {
-  public static let all: [any Pass] = []
+  public static let all: [any Pass] = [FuseActivation(), FuseAddNorm(), FuseAttention()]
 }
 
 extension Graph {

@@ -33,20 +33,28 @@ extension AttentionMask {
 }
 
 extension AttentionScores {
+  public func scratch(_ operands: [[Int]]) -> Int {
+    MatMul.buffer + MatMul.panelCount(inner: operands[1][2] / heads, columns: operands[1][1])
+  }
+
   public func run(
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let (query, key) = (operands[0], operands[1])
     let (rows, columns, width) = (result.shape[2], result.shape[3], query.width)
     let size = width / heads
-    workers.parallel(result.shape[0] * heads) { range, _ in
+    workers.parallel(result.shape[0] * heads) { range, worker in
+      let scratch = workers.scratch(of: worker)
+      let panels = scratch + MatMul.buffer
       for item in range {
         let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.pack(
+          key.data + batch * columns * width + head * size, stride: width, transposed: true,
+          inner: size, columns: columns, into: panels)
         MatMul.multiply(
-          query.data + batch * rows * width + head * size, width,
-          key.data + batch * columns * width + head * size, width, transposed: true,
-          into: result.data + item * rows * columns, columns,
-          m: rows, n: columns, k: size, alpha: Float(scale))
+          .init(data: query.data + batch * rows * width + head * size, stride: width), panels,
+          into: .init(data: result.data + item * rows * columns, stride: columns),
+          rows: rows, columns: columns, inner: size, scale: Float(scale), scratch: scratch)
       }
     }
   }
@@ -71,6 +79,11 @@ extension MaskedSoftmax {
 }
 
 extension AttentionContext {
+  public func scratch(_ operands: [[Int]]) -> Int {
+    MatMul.buffer
+      + MatMul.panelCount(inner: operands[1][1], columns: operands[1][2] / operands[0][1])
+  }
+
   public func run(
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
@@ -78,14 +91,18 @@ extension AttentionContext {
     let (heads, rows, columns) = (weights.shape[1], weights.shape[2], weights.shape[3])
     let width = result.width
     let size = width / heads
-    workers.parallel(result.shape[0] * heads) { range, _ in
+    workers.parallel(result.shape[0] * heads) { range, worker in
+      let scratch = workers.scratch(of: worker)
+      let panels = scratch + MatMul.buffer
       for item in range {
         let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.pack(
+          value.data + batch * columns * width + head * size, stride: width, transposed: false,
+          inner: columns, columns: size, into: panels)
         MatMul.multiply(
-          weights.data + item * rows * columns, columns,
-          value.data + batch * columns * width + head * size, width, transposed: false,
-          into: result.data + batch * rows * width + head * size, width,
-          m: rows, n: size, k: columns)
+          .init(data: weights.data + item * rows * columns, stride: columns), panels,
+          into: .init(data: result.data + batch * rows * width + head * size, stride: width),
+          rows: rows, columns: size, inner: columns, scratch: scratch)
       }
     }
   }

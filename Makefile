@@ -1,0 +1,38 @@
+# ckpt: `make demo` and `make test` do all the set-up on a fresh Debian or Ubuntu machine.
+
+BUILD_FLAGS := -c release
+CKPT        := .build/release/ckpt
+PREFIX      ?= /usr/local
+
+.PHONY: demo build test lint interop fixtures bench check install setup
+
+demo: build ## Inspect, convert, verify and run a real model.
+	@scripts/demo.sh $(CKPT)
+
+build: setup ## The command, optimized.
+	swift build $(BUILD_FLAGS) --product ckpt
+
+test: setup ## All tests; no Python needed.
+	OPENBLAS_NUM_THREADS=1 swift test $(BUILD_FLAGS) --disable-xctest
+
+lint: ## Formatting, and what may import what.
+	@scripts/lint.sh
+
+interop: setup ## Python peers load what ckpt writes, and the other way round.
+	@test -x $(CKPT) || swift build $(BUILD_FLAGS) --product ckpt
+	CKPT=$(abspath $(CKPT)) scripts/interop/run.sh
+
+fixtures: ## Make the fixtures again with the original libraries (not the trained model).
+	fixtures/generate.sh
+
+bench: build ## Side by side with what users would use instead.
+	CKPT=$(abspath $(CKPT)) Benchmarks/run.sh
+
+check: setup ## Address sanitizer, longer fuzzing.
+	CKPT_FUZZ=20000 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+
+install: build ## Into PREFIX (default /usr/local).
+	install -D -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
+
+setup: ## What the build needs from the system.
+	@scripts/setup.sh

@@ -1,0 +1,65 @@
+import Checkpoint
+import Foundation
+
+/// The built command, run as a user runs it.
+enum Command {
+  struct Result {
+    var code: Int32
+    var output: String
+    var errors: String
+
+    /// The output as JSON.
+    var json: JSON? { try? JSON(parsing: Array(output.utf8)) }
+  }
+
+  static let fixtures = Paths.join(
+    Paths.folder(of: Paths.folder(of: Paths.folder(of: #filePath))), "fixtures")
+
+  /// Beside the test bundle, where the package manager builds both.
+  static let path = Paths.join(Paths.folder(of: CommandLine.arguments[0]), "ckpt")
+
+  static func run(_ arguments: String..., input: String = "") throws -> Result {
+    try run(path, arguments, input: input)
+  }
+
+  static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Result {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    let folder = try TemporaryFolder()
+    let files = ["in", "out", "err"].map(folder.file)
+    try Data(input.utf8).write(to: URL(fileURLWithPath: files[0]))
+    for file in files.dropFirst() {
+      _ = FileManager.default.createFile(atPath: file, contents: nil)
+    }
+    process.standardInput = FileHandle(forReadingAtPath: files[0])
+    process.standardOutput = FileHandle(forWritingAtPath: files[1])
+    process.standardError = FileHandle(forWritingAtPath: files[2])
+    try process.run()
+    process.waitUntilExit()
+    let text = try files.dropFirst().map { try String(contentsOfFile: $0, encoding: .utf8) }
+    let code = process.terminationStatus
+    return Result(
+      code: process.terminationReason == .exit ? code : 128 + code, output: text[0], errors: text[1]
+    )
+  }
+}
+
+/// A folder that goes with the value.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "ckpt-tests-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func file(_ name: String) -> String { path + "/" + name }
+
+  /// Everything inside, hidden files too, sorted.
+  var contents: [String] {
+    ((try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []).sorted()
+  }
+}

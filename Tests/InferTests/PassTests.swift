@@ -1,0 +1,53 @@
+import Checkpoint
+import Infer
+import Testing
+
+@Suite struct PassTests {
+  private func opNames(_ session: Session) -> [String] { session.graph.nodes.map(\.op.name) }
+
+  @Test(arguments: AttentionMaskKind.allCases)
+  func `a fused graph has the same reference`(kind: AttentionMaskKind) throws {
+    var trial = try Trial.encoder(mask: kind)
+    let inputs = encoderInputs(batch: 2, length: 9, vocabulary: 31, seed: 3)
+    let expected = try trial.reference(inputs, SessionTests.outputs)
+    for pass in PassList.all {
+      trial.graph = try pass(trial.graph.answering(SessionTests.outputs))
+      let got = try trial.reference(inputs, SessionTests.outputs)
+      #expect(got == expected, "\(pass.name)")
+    }
+  }
+
+  @Test func `an encoder's layer is seven nodes`() throws {
+    let session = try Trial.encoder(EncoderSize(layers: 1)).session(["last_hidden_state"])
+    #expect(
+      opNames(session) == [
+        "gather", "gather", "add", "positions", "add_norm", "attention_mask",
+        "linear", "linear", "linear", "attention", "linear", "add_norm",
+        "linear", "linear", "add_norm",
+      ])
+  }
+
+  @Test func `a wanted value is not fused away`() throws {
+    let trial = try Trial.encoder(EncoderSize(layers: 1))
+    let last = "last_hidden_state"
+    let weights = try trial.session([last, "layers.0.attention.weights"])
+    #expect(!opNames(weights).contains("attention"))
+    #expect(opNames(weights).contains("masked_softmax"))
+    let inner = try trial.session([last, "layers.0.feed_forward.dense"])
+    #expect(opNames(inner).contains("gelu_erf"))
+  }
+
+  @Test func `a value with two users is not fused away`() throws {
+    var trial = Trial(seed: 4)
+    let x = trial.graph.input("x", [.batch, .length, .fixed(8)])
+    let dense = try trial.linear(x, "dense", 8, 8)
+    let active = try trial.graph.apply(Activate(.relu), dense)
+    let sum = try trial.graph.apply(Add(), active, dense)
+    trial.graph.output("y", try trial.norm(sum, "norm", 8))
+    let session = try trial.session(["y"])
+    #expect(opNames(session) == ["linear", "relu", "add_norm"])
+    let inputs = ["x": trial.random.array([2, 3, 8])]
+    #expect(
+      difference(try session.run(inputs)["y"], try trial.reference(inputs, ["y"])["y"]) < 1e-6)
+  }
+}
