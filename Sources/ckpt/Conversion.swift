@@ -170,6 +170,9 @@ struct Conversion {
         correspondence: correspondence, options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
+    } catch let error as CheckpointError where spelling == nil {
+      // Names as they are, in a format that tells less of them: the bytes are proven all the same.
+      proof.notRun = error.reason
     }
     return proof
   }
