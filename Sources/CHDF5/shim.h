@@ -7,7 +7,6 @@
 
 // Macros that Swift does not import.
 
-static inline unsigned ckpt_h5f_truncate(void) { return H5F_ACC_TRUNC; }
 static inline size_t ckpt_h5t_variable(void) { return H5T_VARIABLE; }
 static inline hid_t ckpt_h5t_c_s1(void) { return H5T_C_S1; }
 static inline hid_t ckpt_h5p_file_access(void) { return H5P_FILE_ACCESS; }

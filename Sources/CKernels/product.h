@@ -99,8 +99,9 @@ static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size
                               float scale, const float *panels, const float *bias,
                               enum ckpt_activation activation, float *c, size_t c_stride,
                               float *buffer) {
-  for (size_t top = 0; top < m; top += CKPT_ROW_BLOCK) {
-    const size_t rows = m - top < CKPT_ROW_BLOCK ? m - top : CKPT_ROW_BLOCK;
+  const size_t blocks = (m + CKPT_ROW_BLOCK - 1) / CKPT_ROW_BLOCK;
+  for (size_t block = 0, top = 0, rows; block < blocks; block++, top += rows) {
+    rows = (m - top + blocks - block - 1) / (blocks - block);
     const size_t groups = (rows + TALL - 1) / TALL;
     for (size_t start = 0; start == 0 || start < k; start += CKPT_INNER_BLOCK) {
       const size_t inner = k - start < CKPT_INNER_BLOCK ? k - start : CKPT_INNER_BLOCK;
@@ -119,7 +120,7 @@ static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size
         // Groups of nearly the same height: 16 rows are 8 and 8 rather than 12 and 4.
         size_t row = 0;
         for (size_t g = 0; g < groups; g++) {
-          const size_t tall = (rows - row) / (groups - g) + ((rows - row) % (groups - g) != 0);
+          const size_t tall = (rows - row + groups - g - 1) / (groups - g);
           float *target = c + (top + row) * c_stride + j;
           if (here == PANEL) {
             tiles(tall, first, inner, buffer + row * STRIDE, panel, from, target, c_stride);

@@ -20,6 +20,22 @@ public struct Model: Sendable {
   /// What people should know.
   public var warnings: [String]
 
+  public init(
+    architecture: FamilyArchitecture, weights: [Weight], carried: [Group] = [],
+    left: [Leftover] = [], redundant: [Leftover] = [], settings: [Setting] = [],
+    configuration: JSON? = nil, dialect: String, warnings: [String] = []
+  ) {
+    self.architecture = architecture
+    self.weights = weights
+    self.carried = carried
+    self.left = left
+    self.redundant = redundant
+    self.settings = settings
+    self.configuration = configuration
+    self.dialect = dialect
+    self.warnings = warnings
+  }
+
   /// A configuration value and where it comes from.
   public struct Setting: Sendable, Equatable {
     public var key: String

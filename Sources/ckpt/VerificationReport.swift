@@ -32,10 +32,14 @@ struct VerificationReport {
           "first beyond tolerance: \(terminal.bold(first.name)) at \(first.index): "
             + "max |Δ| \(Text.small(first.largest)), relative \(Text.small(first.relative))")
       }
-      if let judged = v.firstJudged {
+      if let first = v.first, let judged = v.judged.first(where: { $0.name == first.name }) {
         Swift.print(
-          "not rounding: in Float64 they part at \(terminal.bold(judged.name)) "
-            + "(relative \(Text.small(judged.relative)))")
+          "not rounding: in Float64 it differs by \(Text.small(judged.relative)) too")
+      }
+      if let judged = v.firstJudged, judged.name != v.first?.name {
+        Swift.print(
+          "a smaller difference begins at \(judged.name): "
+            + "relative \(Text.small(judged.relative)) in Float64")
       }
     }
     if !v.weights.isEmpty {

@@ -38,6 +38,19 @@ struct HDF5RealFilesTests {
     }
     print("\(set): \(tensors) tensors are equal; unreadable:", reasons)
   }
+
+  @Test(arguments: sets) func `every file returns from being written`(_ set: String) throws {
+    let folder = "\(try #require(realFiles))/files/\(set)"
+    let scratch = try HDF5Scratch()
+    for name in Paths.list(folder) where !name.hasPrefix("UPSTREAM") {
+      let original = try KerasHDF5().read(Probe(Paths.join(folder, name)))
+      let first = try scratch.rewritten(original, "1")
+      #expect(try first.summary() == original.summary(), "\(name)")
+      #expect(first.warnings == original.warnings)
+      let second = try scratch.rewritten(first, "2")
+      #expect(try File.contents(of: first.path) == File.contents(of: second.path), "\(name)")
+    }
+  }
 }
 
 /// FIPS 180-4, for comparing with digests that Python made.

@@ -105,4 +105,23 @@ int64_t ckpt_hdf5_type(int dtype);
 // held. Returns `text`.
 const char *ckpt_hdf5_error(char *text, size_t size);
 
+// The pages of a file that libhdf5 writes into memory.
+typedef struct ckpt_hdf5_memory ckpt_hdf5_memory;
+
+enum { CKPT_HDF5_PAGE = 4096 };
+
+ckpt_hdf5_memory *ckpt_hdf5_memory_new(void);
+void ckpt_hdf5_memory_free(ckpt_hdf5_memory *memory);
+
+// Makes an HDF5 file in `memory`, which must live until the file is closed. The lock must be held.
+int64_t ckpt_hdf5_memory_create(ckpt_hdf5_memory *memory, int64_t creation, int64_t access);
+
+// After the file was closed: its size in bytes and the number of pages, which are sorted now. What
+// is on no page was reserved and never written.
+uint64_t ckpt_hdf5_memory_finish(ckpt_hdf5_memory *memory, size_t *pages);
+
+// The CKPT_HDF5_PAGE bytes of a page, and where in the file they go.
+const uint8_t *ckpt_hdf5_memory_page(const ckpt_hdf5_memory *memory, size_t index,
+                                     uint64_t *offset);
+
 #endif

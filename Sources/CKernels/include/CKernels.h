@@ -65,7 +65,7 @@ void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride
 // Rows of `a`, and steps of the inner dimension, that are worked on at a time: together they stay
 // in the second-level cache.
 enum {
-  CKPT_ROW_BLOCK = 144,
+  CKPT_ROW_BLOCK = 96,
   CKPT_INNER_BLOCK = 768,
   CKPT_PRODUCT_BUFFER = CKPT_ROW_BLOCK * (CKPT_INNER_BLOCK + 16),
 };

@@ -168,7 +168,13 @@ struct KerasHDF5Plan {
     } else if isLayer {
       setWeightNames(paths, of: group, in: &own)
     }
-    if !group.name.isEmpty { groups.append(Object(path: group.name, attributes: own)) }
+    if group.name.isEmpty {
+      groups[0].attributes += own.filter { new in
+        !groups[0].attributes.contains { $0.name == new.name }
+      }
+    } else {
+      groups.append(Object(path: group.name, attributes: own))
+    }
   }
 
   private func setWeightNames(

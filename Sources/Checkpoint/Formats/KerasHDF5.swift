@@ -54,7 +54,7 @@ public struct KerasHDF5: Format {
     }
     let file = try output.file(path)
     let offsets = try plan.write(to: file)
-    // libhdf5 has closed the file and reserved the room; the payload goes straight into it.
+    // The structure is written and room is reserved; the payload goes straight into it.
     for (dataset, offset) in zip(plan.datasets, offsets) {
       guard let offset else { continue }
       try file.write(dataset.tensor, at: offset)

@@ -194,7 +194,8 @@ extension JSON {
       case "null": return .null
       case "NaN", "Infinity", "-Infinity": return .literal(text)
       default:
-        guard let first = text.utf8.first, first == UInt8(ascii: "-") || first < 0x3a,
+        guard let first = text.utf8.first,
+          first == UInt8(ascii: "-") || (0x30...0x39).contains(first),
           !text.utf8.contains(where: { $0 == UInt8(ascii: "x") || $0 == UInt8(ascii: "p") }),
           Double(text) != nil
         else {

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Every benchmark, side by side with what users would use instead. CKPT is the built command.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/python/venv.sh torch
+echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base's size)"
+PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
+echo "== conversion beside cp and Python"
+PYTHON=.venv/torch/bin/python Benchmarks/convert.sh

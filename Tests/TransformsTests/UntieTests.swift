@@ -1,0 +1,80 @@
+import Checkpoint
+import Testing
+import Transforms
+
+@Suite struct UntieTests {
+  /// An ALBERT whose weights tell their block by their value.
+  private func albert(layers: Int, groups: Int?, inner: Int) throws -> Model {
+    var c = Configuration()
+    (c.vocabularySize, c.embeddingSize, c.hiddenSize, c.intermediateSize) = (9, 4, 6, 10)
+    (c.heads, c.keySize, c.headSize, c.positions, c.segments) = (2, 3, 3, 5, 2)
+    (c.layers, c.groups, c.innerGroups, c.projection) = (layers, groups, inner, true)
+    let architecture = FamilyArchitecture(family: "albert", configuration: c, heads: [.mlm])
+    let blocks = c.blocks
+    let weights = ALBERT().weights(architecture).map { spec in
+      let block = blocks.firstIndex { spec.name.hasPrefix($0 + ".") } ?? 99
+      return Weight(
+        spec.name,
+        Tensor(
+          name: spec.name, shape: spec.shape,
+          values: [Float](repeating: Float(block), count: spec.shape.count)),
+        sources: [spec.name])
+    }
+    return Model(architecture: architecture, weights: weights, dialect: "huggingface")
+  }
+
+  @Test(arguments: [(5, 1, 1), (4, 2, 2), (6, 3, 1), (3, 1, 3), (5, 2, 1), (12, 1, 1)])
+  func `every depth gets the block that was applied there`(
+    _ layers: Int, _ groups: Int, _ inner: Int
+  ) throws {
+    let model = try albert(layers: layers, groups: groups, inner: inner)
+    let before = model.architecture.configuration
+    let step = try TransformStep(parsing: "untie")
+    let (result, relation) = try TransformRegistry.apply([step], to: model)
+    let after = result.architecture.configuration
+    #expect(after.groups == nil && after.depth == before.depth && after.innerGroups == 1)
+    #expect(relation.contract == .exact)
+    for depth in 0..<before.depth {
+      let expected = try #require(before.blocks.firstIndex(of: before.block(at: depth)))
+      let weight = try #require(result["layers.\(depth).feed_forward.inner.bias"])
+      #expect(try weight.tensor.floats().allSatisfy { $0 == Float(expected) })
+      #expect(weight.sources == ["\(before.block(at: depth)).feed_forward.inner.bias"])
+    }
+    // Whatever is not in a shared block stays, in order.
+    #expect(
+      result.weights.map(\.name).filter { !$0.hasPrefix("layers.") }
+        == model.weights.map(\.name).filter { !$0.hasPrefix("groups.") })
+  }
+
+  @Test func `a model that shares nothing is refused`() throws {
+    let model = try albert(layers: 2, groups: nil, inner: 1)
+    let error = try #require(throws: CheckpointError.self) {
+      try Untie().apply(to: model, TransformArguments())
+    }
+    #expect(error.kind == .unsupported)
+  }
+
+  @Test(arguments: ["untie=3", "untie:x=1", "untie:x", "nothing"])
+  func `a step that is wrong is a usage error`(_ text: String) {
+    #expect(
+      throws: CheckpointError(
+        .usage, Place(member: text.hasPrefix("u") ? "--apply \(text)" : nil), "")
+    ) {
+      try TransformStep(parsing: text)
+    }
+  }
+
+  @Test func `correspondences compose`() {
+    let first = Correspondence(
+      contract: .rounding, tokens: [4, 2, 0], renamed: ["a": "b"], removed: ["x"])
+    let second = Correspondence(
+      contract: .exact, tokens: [2, 0], renamed: ["b": "c", "d": "e"], removed: ["y"])
+    let both = first.followed(by: second)
+    #expect(both.contract == .rounding)
+    #expect(both.tokens == [0, 4])
+    #expect(both.name(of: "a") == "c")
+    #expect(both.name(of: "d") == "e")
+    #expect(both.name(of: "x") == nil && both.name(of: "y") == nil)
+    #expect(both.name(of: "other") == "other")
+  }
+}
