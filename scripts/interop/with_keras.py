@@ -123,8 +123,8 @@ PLAIN = {
 }
 
 
-def make(name):
-    """A model with weights that matter, trained for a step where it has an optimizer, and inputs."""
+def make(name, trained=False):
+    """A model with weights that matter, and inputs; on demand trained for a step, so that its optimizer has state."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(5)
     construct, shapes, optimizer = PLAIN[name]
@@ -132,7 +132,7 @@ def make(name):
     inputs = [random.integers(0, shape, (4, 9)) if isinstance(shape, int) else random.standard_normal(shape).astype('float32') for shape in shapes]
     for weight in model.weights:
         weight.assign(1 + 0.5 * random.random(weight.shape) if 'variance' in weight.name else 0.6 * random.standard_normal(weight.shape))
-    if optimizer:
+    if trained and optimizer:
         model.compile(optimizer(), loss='mse')
         model.train_on_batch(inputs, np.zeros((4,) + model.output_shape[1:]))
     return model, inputs
@@ -159,7 +159,7 @@ def check_plain_weights(name, suffix):
 
 def check_plain_model(name):
     """`save` → ckpt → `load_model`, with the optimizer's state."""
-    model, inputs = make(name)
+    model, inputs = make(name, trained=True)
     path = place('keras', 'made', name + '-model.h5')
     model.save(str(path))
     listing = check_listing(path)

@@ -1,6 +1,7 @@
 """transformers loads the folders that ckpt writes, without a missing key, and computes the source's numbers."""
 import os
 import re
+import shutil
 
 os.environ['HF_HUB_OFFLINE'] = '1'
 
@@ -109,6 +110,18 @@ def check_class(source, options, expected_class, mask):
     return '%s, %s%s' % (class_name, worst, missing)
 
 
+def check_alone(fixture, options):
+    """A whole-model file without any configuration beside it says all that is needed."""
+    alone, folder = place('transformers', 'alone', fixture + '.h5'), place('transformers', label('alone-' + fixture, options))
+    shutil.copyfile(FIXTURES / fixture / 'model.h5', alone)
+    class_name, model = load(folder, convert(alone, folder, '--to', 'huggingface', *options)['missing_keys'])
+    expected = Expected(fixture)
+    worst = Worst(EPSILONS if 'albert' in fixture else 0)
+    worst.compare('last_hidden_state', compute(model, expected.inputs)['last_hidden_state'], expected['last_hidden_state'],
+                  expected.tolerance('last_hidden_state'))
+    return '%s, %s' % (class_name, worst)
+
+
 def check_fill_mask(options):
     """The trained model answers as bert4keras did."""
     folder = place('transformers', label('tiny-albert', options))
@@ -127,6 +140,8 @@ def check_fill_mask(options):
 def checks():
     for source, options, class_name, mask in CASES:
         yield ' '.join(['transformers', source] + options), check_class, source, options, class_name, mask
+    for fixture, options in (('b4k-bert', []), ('b4k-albert', UNTIE), ('b4k-bert-tanh', AS_ALBERT)):
+        yield ' '.join(['transformers model.h5 alone', fixture] + options), check_alone, fixture, options
     for options in ([], UNTIE):
         yield ' '.join(['transformers fill-mask tiny-albert'] + options), check_fill_mask, options
 
