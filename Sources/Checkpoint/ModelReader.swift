@@ -67,6 +67,8 @@ public struct ModelReader: Sendable {
       settings.set(key, value, .assumed)
     }
     if let file { try read(file, dialect, into: &settings) }
+    var warnings = checkpoint.warnings
+    try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
     for (key, text) in options.settings { try set(key, text, dialect, &settings) }
 
     // Shapes first tell everything but the sizes of heads, then those too.
@@ -91,7 +93,6 @@ public struct ModelReader: Sendable {
     let architecture = FamilyArchitecture(
       family: family.name, configuration: configuration,
       heads: Set(family.possibleHeads.filter { present.contains($0.rawValue[...]) }))
-    var warnings = checkpoint.warnings
     if let file { warnings += dialect.remarks(on: file.json) }
     return try Model(
       architecture: architecture,
@@ -118,6 +119,43 @@ public struct ModelReader: Sendable {
         settings.set(key.name, value, origin)
       }
     }
+  }
+
+  /// What the file of weights says of itself, unless `--set` says otherwise.
+  private func read(
+    _ stated: [(String, JSON)], of path: String, _ dialect: any Dialect,
+    _ settings: inout SettingList, _ warnings: inout [String]
+  ) throws(CheckpointError) {
+    let given = Set(
+      options.settings.flatMap {
+        $0.key == "layer_norm_eps"
+          ? ConfigurationKey.epsilons : [ConfigurationKey.named($0.key)?.name ?? $0.key]
+      })
+    for (name, raw) in stated where !given.contains(name) {
+      guard let key = ConfigurationKey.named(name) else { continue }
+      let value = try ModelReader.value(raw, of: key, dialect, Place(file: path, member: name))
+      if let other = settings[name], case .file(let file) = other.origin,
+        !ModelReader.same(other.value, value)
+      {
+        guard options.configurationPath == nil else {
+          throw CheckpointError(
+            .mismatch, .file(file),
+            "says \(name) is \(other.value.compact); model_config in the weights says "
+              + value.compact,
+            hint: "--set \(name)=VALUE decides")
+        }
+        warnings.append(
+          "\(Paths.name(of: file)) says \(name) is \(other.value.compact), model_config in the "
+            + "weights says \(value.compact), which is used")
+      }
+      settings.set(name, value, .file(path))
+    }
+  }
+
+  /// Equality by value: `1e-12` and `1.0e-12` are the same number.
+  private static func same(_ a: JSON, _ b: JSON) -> Bool {
+    if let x = a.double, let y = b.double { return x == y }
+    return a == b
   }
 
   private func set(

@@ -142,10 +142,15 @@ struct Conversion {
   private func prove(_ output: Output) throws -> Proof {
     var reading = ModelReader.Options()
     reading.format = destination.format.name
-    let staged = output.staged(destination.weights)
-    let main = Paths.isFile(staged) ? staged : staged.dropSuffix + ".safetensors.index.json"
+    // Shards are opened by their index; what an earlier run left at the target is not the result.
+    let weights = destination.weights
+    let main = output.staged(
+      output.writes(weights) ? weights : Safetensors.indexPath(for: weights))
+    // A staged configuration is found beside the weights; one that stays where it was is named.
     let configured = output.staged(destination.configuration)
-    if Paths.isFile(configured) { reading.configurationPath = configured }
+    if !output.writes(destination.configuration), Paths.isFile(configured) {
+      reading.configurationPath = configured
+    }
     if let spelling { reading.dialect = try dialectName(spelling) }
     reading.family = transformed?.architecture.family
     if spelling == nil { reading.settings = request.reading.settings }
@@ -168,6 +173,9 @@ struct Conversion {
         correspondence: correspondence, options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
+    } catch let error as CheckpointError where spelling == nil {
+      // Names as they are, in a format that tells less of them: the bytes are proven all the same.
+      proof.notRun = error.reason
     }
     return proof
   }
@@ -187,9 +195,4 @@ struct Conversion {
     }
     return nil
   }
-}
-
-extension String {
-  /// The path without its last suffix.
-  fileprivate var dropSuffix: String { Paths.join(Paths.folder(of: self), Paths.stem(of: self)) }
 }

@@ -37,7 +37,8 @@ public struct Bert4keras: Dialect {
     }
     var groups: [Group] = []
     for tensor in checkpoint.groups[0].tensors {
-      let layer = tensor.name.split(separator: "/").first.map(String.init) ?? tensor.name
+      let plain = tensor.name.replacingPrefix("model_weights/", with: "")
+      let layer = plain.split(separator: "/").first.map(String.init) ?? plain
       if let index = groups.firstIndex(where: { $0.name == layer }) {
         groups[index].tensors.append(tensor)
       } else {

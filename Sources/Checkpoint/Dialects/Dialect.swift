@@ -27,6 +27,9 @@ public protocol Dialect: Sendable {
   /// What the framework computes where a file leaves it open, by configuration key.
   func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
 
+  /// What a file of weights says of its own model; it outweighs a configuration file.
+  func stated(in checkpoint: Checkpoint) -> [(String, JSON)]
+
   /// What the framework's name of an activation means.
   func activation(_ name: String) -> Activation?
 
@@ -44,6 +47,7 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public func stated(in checkpoint: Checkpoint) -> [(String, JSON)] { [] }
   public func remarks(on configuration: JSON) -> [String] { [] }
   public func valueNames(_ architecture: FamilyArchitecture) -> [String: String] { [:] }
 }

@@ -258,7 +258,9 @@ extension HuggingFace {
     switch (heads.contains(.mlm), hasSequence) {
     case (true, true): fit.name = "\(base)ForPreTraining"
     case (true, false):
-      fit.name = "\(base)ForMaskedLM"
+      fit.name =
+        architecture.configuration.mask == .causal && !isALBERT
+        ? "BertLMHeadModel" : "\(base)ForMaskedLM"
       if heads.contains(.pooler) { fit.unexpected = pair(pooler) }
     case (false, true):
       fit.name = isALBERT ? "AlbertForPreTraining" : "BertForNextSentencePrediction"
@@ -352,7 +354,7 @@ extension HuggingFace {
     json.set("type_vocab_size", .number(c.segments))
     json.set("layer_norm_eps", .number(c.blockNormEpsilon))
     json.set("pad_token_id", .number(0))
-    if c.mask == .causal { json.set("is_decoder", .bool(true)) }
+    if c.mask == .causal, architecture.family == "bert" { json.set("is_decoder", .bool(true)) }
     json.set("dtype", .string(names[dtype] ?? "float32"))
     return json
   }
@@ -375,7 +377,10 @@ extension HuggingFace {
         "transformers has one layer_norm_eps, written as \(c.blockNormEpsilon); the source's "
           + "\(name) is \(value)")
     }
-    if c.mask == .unilm { remarks.append("transformers has no UniLM mask; give it as a 3-D mask") }
+    if c.mask == .causal, architecture.family == "albert" {
+      remarks.append("transformers' ALBERT has no causal mask; give it as a 4-D mask")
+    }
+    if c.mask == .unilm { remarks.append("transformers has no UniLM mask; give it as a 4-D mask") }
     if c.padding == .tokenZero {
       remarks.append("pass attention_mask: transformers does not take token id 0 for padding")
     }

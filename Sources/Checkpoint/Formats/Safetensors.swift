@@ -13,6 +13,11 @@ public struct Safetensors: Format {
 
   /// The metadata key that holds groups and attributes as JSON.
   static let layoutKey = "ckpt.layout"
+  /// The index of a file that is split into shards.
+  public static func indexPath(for path: String) -> String {
+    path.replacingSuffix(".safetensors", with: "") + ".safetensors.index.json"
+  }
+
   /// Bytes that a header may have, as in the reference implementation.
   static let largestHeader = 100_000_000
 
@@ -274,13 +279,16 @@ extension Safetensors {
     let metadata = try metadata(
       checkpoint, reordered: tensors.map(\.name) != stored.map(\.name))
     let shards = try split(tensors, limit: options.maxShardSize)
+    let stem = path.replacingSuffix(".safetensors", with: "")
+    let indexPath = Safetensors.indexPath(for: path)
+    // Beside a single file an older index, and beside an index an older file, would be read first
+    // by some: transformers prefers the file.
     guard options.maxShardSize != nil, shards.count > 1 else {
+      try output.supersede(indexPath)
       try write(tensors, metadata, to: output.file(path))
       return
     }
-    let stem = Paths.join(
-      Paths.folder(of: path),
-      Paths.name(of: path).replacingSuffix(".safetensors", with: ""))
+    try output.supersede(path)
     var map: [JSON.Member] = []
     // Each shard says what framework it is for; the layout stands in the index alone.
     let shardMetadata = metadata.filter { $0.key != Safetensors.layoutKey }
@@ -294,7 +302,7 @@ extension Safetensors {
       .init("metadata", .object([.init("total_size", .number(total))] + metadata)),
       .init("weight_map", .object(map.sorted { $0.key < $1.key })),
     ])
-    try output.file(stem + ".safetensors.index.json").write(
+    try output.file(indexPath).write(
       Array((index.pretty + "\n").utf8), at: 0)
   }
 

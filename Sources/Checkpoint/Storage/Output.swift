@@ -24,6 +24,7 @@ public final class Output {
 
   private var stagings: [String: Staging] = [:]
   private var pending: [Pending] = []
+  private var superseded: [String] = []
   private var createdFolders: [String] = []
   private let overwrite: Bool
   private let inputs: Set<File.Identity>
@@ -80,7 +81,19 @@ public final class Output {
     pending.first { $0.target == target }?.temporary ?? target
   }
 
-  /// Renames every file to its target.
+  /// Whether a file for `target` was started.
+  public func writes(_ target: String) -> Bool { pending.contains { $0.target == target } }
+
+  /// Notes a file that would be taken for the result, so that the commit removes it.
+  ///
+  /// - Throws: ``CheckpointError`` when it is an input, or exists and may not be replaced.
+  public func supersede(_ path: String) throws(CheckpointError) {
+    guard Paths.exists(path) else { return }
+    try check(path)
+    superseded.append(path)
+  }
+
+  /// Renames every file to its target, then removes what they supersede.
   ///
   /// - Parameter durable: whether to wait until the disk has the bytes.
   public func commit(durable: Bool) throws(CheckpointError) {
@@ -95,6 +108,8 @@ public final class Output {
       close(file.descriptor)
       pending.removeFirst()
     }
+    for path in superseded { _ = unsafe unlink(path) }
+    superseded = []
     if durable {
       // The renames themselves are entries of the folders.
       for folder in stagings.keys { Output.synchronize(folder) }

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Python peers load what ckpt wrote, and ckpt loads what they wrote. A line for each check; at the end how many passed
+# and failed. Exit code 1 when one failed.
+# Usage: scripts/interop/run.sh [--all] [WORD...]     only checks whose name holds one of the words
+#   --all          also with Keras 3, an environment of its own (as large again as the others)
+#   CKPT=…         the command to check; otherwise .build/release/ckpt is built
+#   INTEROP_TRACE  with any value: Python's traces of what failed
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+
+peers='torch:with_transformers torch:with_safetensors torch:with_numpy keras2:with_bert4keras keras2:with_keras'
+if [ "${1:-}" = --all ]; then
+    shift
+    peers="$peers keras3:with_keras3"
+fi
+
+if [ -z "${CKPT:-}" ]; then
+    swift build -c release --product ckpt
+    CKPT=$root/.build/release/ckpt
+fi
+case $CKPT in /*) ;; *) CKPT=$root/$CKPT ;; esac
+[ -x "$CKPT" ] || { echo "$0: CKPT=$CKPT cannot be run" >&2; exit 64; }
+INTEROP_WORK=$root/.interop
+PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TF_CPP_MIN_LOG_LEVEL=3
+export CKPT INTEROP_WORK PYTHONDONTWRITEBYTECODE PYTHONWARNINGS TF_CPP_MIN_LOG_LEVEL
+
+for name in $(printf '%s\n' $peers | sed 's/:.*//' | sort -u); do
+    scripts/python/venv.sh "$name"
+done
+rm -rf "$INTEROP_WORK"
+mkdir -p "$INTEROP_WORK"
+log=$INTEROP_WORK/log
+
+for peer in $peers; do
+    {
+        status=0
+        ".venv/${peer%%:*}/bin/python" "$here/${peer#*:}.py" "$@" || status=$?
+        # 3 says that checks failed, which have their lines; anything else is a failure of its own.
+        [ "$status" -eq 0 ] || [ "$status" -eq 3 ] || echo "FAIL  ${peer#*:} ended with status $status"
+    } | tee -a "$log"
+done
+
+passed=$(grep -c '^ok  ' "$log" || true)
+failed=$(grep -c '^FAIL  ' "$log" || true)
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
