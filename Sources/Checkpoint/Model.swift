@@ -83,6 +83,11 @@ public struct Model: Sendable {
     var ordered: [Weight] = []
     for spec in specs {
       guard let weight = found.removeValue(forKey: spec.name) else { continue }
+      guard weight.tensor.dtype.isFloat else {
+        throw CheckpointError(
+          .mismatch, .tensor(weight.tensor.name),
+          "\(spec.name) holds \(weight.tensor.dtype.rawValue); weights are floating-point numbers")
+      }
       guard weight.tensor.shape == spec.shape else {
         throw CheckpointError(
           .mismatch, .tensor(weight.tensor.name),

@@ -113,7 +113,17 @@ public struct ModelReader: Sendable {
     for member in members where member.value != .null {
       let origin = Model.Origin.file(file.path)
       if member.key == "layer_norm_eps" {
-        for key in ConfigurationKey.epsilons { settings.set(key, member.value, origin) }
+        for name in ConfigurationKey.epsilons {
+          guard let key = ConfigurationKey.named(name) else { continue }
+          let value = try ModelReader.value(member.value, of: key, dialect, .file(file.path))
+          settings.set(name, value, origin)
+        }
+      } else if let usual = ConfigurationKey.unsupported[member.key] {
+        guard usual.contains(member.value) else {
+          throw CheckpointError(
+            .unsupported, .file(file.path),
+            "\(member.key) is \(member.value.compact), which ckpt cannot compute yet")
+        }
       } else if let key = ConfigurationKey.named(member.key) {
         let value = try ModelReader.value(member.value, of: key, dialect, .file(file.path))
         settings.set(key.name, value, origin)
@@ -165,7 +175,7 @@ public struct ModelReader: Sendable {
     let isNumber = Double(text) != nil
     let raw = isNumber ? JSON.literal(text) : JSON.string(text)
     if name == "layer_norm_eps" {
-      for key in ConfigurationKey.epsilons { settings.set(key, raw, .flag) }
+      for key in ConfigurationKey.epsilons { try set(key, text, dialect, &settings) }
       return
     }
     guard let key = ConfigurationKey.named(name) else {
@@ -192,7 +202,7 @@ public struct ModelReader: Sendable {
     var probe = Configuration()
     guard key.set(&probe, value) else {
       throw CheckpointError(
-        .mismatch, place, "\(key.name) cannot be \(value.compact): it is \(key.summary)")
+        .mismatch, place, "\(key.name) (\(key.summary)) cannot be \(value.compact)")
     }
     return value
   }

@@ -48,6 +48,10 @@ public struct Opening: Sendable {
   private static func file(
     at path: String, _ options: ModelReader.Options
   ) throws(CheckpointError) -> (String, note: String?) {
+    guard !path.isEmpty, !path.unicodeScalars.contains("\u{fffd}") else {
+      throw CheckpointError(
+        .usage, Place(member: "path \"\(path)\""), path.isEmpty ? "is empty" : "is not UTF-8")
+    }
     guard Paths.exists(path) else {
       throw CheckpointError(.cannotRead, .file(path), "does not exist")
     }
@@ -61,7 +65,9 @@ public struct Opening: Sendable {
       formats.contains { $0.suffixes.contains { name.lowercased().hasSuffix("." + $0) } }
         && !customary.contains(name) && !name.contains("-of-")
     }
-    let candidates = customary + others
+    // Arrays lie beside models as their inputs and outputs; they count when there is nothing else.
+    let models = customary + others.filter { !["npz", "npy"].contains(Paths.suffix(of: $0)) }
+    let candidates = models.isEmpty ? others : models
     guard let best = candidates.first else {
       throw CheckpointError(
         .cannotRead, .file(path), "is a folder without a weights file",

@@ -6,6 +6,10 @@ public struct RunnableModel: Sendable {
   public let graph: Graph
   /// The framework's own names of values, by canonical name.
   public let frameworkNames: [String: String]
+  /// The dialect that the model was read from.
+  public let dialect: String
+  /// Tensors of no known meaning, by their name in a weights-only file.
+  let carried: [String: Tensor]
   private let weights: [String: Tensor]
 
   /// - Parameter mask: the attention mask to use instead of the configuration's.
@@ -14,6 +18,15 @@ public struct RunnableModel: Sendable {
     if let mask { architecture.configuration.mask = mask }
     self.architecture = architecture
     graph = try FamilyRegistry.graph(architecture)
+    dialect = model.dialect
+    carried = Dictionary(
+      model.carried.flatMap(\.tensors).map { tensor in
+        let isNested = tensor.name.hasPrefix("model_weights/")
+        return (
+          isNested ? String(tensor.name.dropFirst("model_weights/".count)) : tensor.name, tensor
+        )
+      }
+    ) { first, _ in first }
     frameworkNames = try DialectRegistry.named(model.dialect).valueNames(architecture)
     weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
   }

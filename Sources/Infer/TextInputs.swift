@@ -46,6 +46,12 @@ public struct TextInputs: Sendable {
     guard let tokens = arrays[EncoderBuilder.tokens] else {
       throw InferError(.input, "Input-Token", "is missing (or input_ids)")
     }
+    if let mask = arrays[EncoderBuilder.mask],
+      let odd = mask.values.first(where: { $0 != 0 && $0 != 1 })
+    {
+      throw InferError(
+        .input, "attention_mask", "holds \(odd); expected 1 for tokens and 0 for padding")
+    }
     if arrays[EncoderBuilder.segments] == nil {
       arrays[EncoderBuilder.segments] = NDArray(zeros: tokens.shape)
     }

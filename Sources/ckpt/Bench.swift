@@ -8,14 +8,16 @@ struct Bench: ParsableCommand, JSONCommand {
 
   @Argument(help: "The model.") var model: String
   @Option(help: "Rows per run.") var batch = 1
-  @Option(help: "Tokens per row.") var length = 128
+  @Option(help: "Tokens per row (default 128, or as many as the model has positions).")
+  var length: Int?
   @Option(help: "Threads; all processors by default.") var threads: Int?
   @Option(help: "Seconds to measure.") var seconds = 3.0
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
   func validate() throws {
-    guard batch > 0, length > 0, seconds > 0, threads.map({ $0 > 0 }) ?? true else {
+    guard batch > 0, length.map({ $0 > 0 }) ?? true, seconds > 0, threads.map({ $0 > 0 }) ?? true
+    else {
       throw ValidationError("--batch, --length, --threads and --seconds must be positive.")
     }
   }
@@ -23,6 +25,7 @@ struct Bench: ParsableCommand, JSONCommand {
   func run() throws {
     let runnable = try RunnableModel(Opening(model, options: options.reading()).model())
     let configuration = runnable.architecture.configuration
+    let length = length ?? min(128, configuration.positions)
     guard length <= configuration.positions else {
       throw CheckpointError(
         .usage, Place(member: "--length \(length)"),
@@ -48,10 +51,12 @@ struct Bench: ParsableCommand, JSONCommand {
     } while clock.now - start < .seconds(seconds) || times.count < 3
     times.sort()
     let median = times[times.count / 2]
-    report(first / .seconds(1), median, times, session.threads)
+    report(first / .seconds(1), median, times, session.threads, length)
   }
 
-  private func report(_ first: Double, _ median: Double, _ times: [Double], _ threads: Int) {
+  private func report(
+    _ first: Double, _ median: Double, _ times: [Double], _ threads: Int, _ length: Int
+  ) {
     let tokens = Double(batch * length) / median
     if output.json {
       print(

@@ -28,9 +28,17 @@ struct Conversion {
   /// A source tensor that will not be in the result.
   struct Drop {
     var name: String
+    /// The file's names of it, where `name` is a canonical one.
+    var sources: [String] = []
     var reason: String
     /// Whether content is lost, so that it has to be allowed.
     var loses: Bool
+    var isAllowed = false
+
+    /// One that the user asked for.
+    static func asked(_ name: String) -> Drop {
+      Drop(name: name, reason: "as --allow-drop says", loses: true, isAllowed: true)
+    }
   }
 
   let request: Request
@@ -65,11 +73,15 @@ struct Conversion {
     checkpoint = plan.checkpoint
     configuration = plan.configuration
     notRun = plan.notRun
-    self.remarks = remarks
     destination = try Destination(request, plan.dialect, opening)
-    let lost = drops.filter { drop in
-      drop.loses && !request.allowedDrops.contains { Glob($0).matches(drop.name) }
+    let format = destination.format
+    self.remarks =
+      remarks + format.leavesOut(checkpoint).map { "\(format.name) has no place for \($0)" }
+    if request.maxShardSize != nil, !format.splits {
+      throw CheckpointError(
+        .usage, Place(member: "--max-shard-size"), "\(format.name) is written as one file")
     }
+    let lost = drops.filter { $0.loses && !$0.isAllowed }
     if let first = lost.first {
       let flags = Self.globs(lost.map(\.name)).map { "--allow-drop '\($0)'" }
       throw CheckpointError(
@@ -91,38 +103,65 @@ struct Conversion {
     return globs
   }
 
+  /// What was done.
+  struct Outcome {
+    /// The main file that was written: the weights, or the index of their shards.
+    var path: String
+    /// `nil` when no proof was asked for.
+    var proof: Proof?
+    var isWritten: Bool { proof?.passed ?? true }
+  }
+
+  /// Checks that every file could be written; writes nothing.
+  func checkTargets() throws {
+    let output = Output(overwrite: request.overwrite, inputs: opening.inputs)
+    var targets = [destination.weights]
+    if opening.vocabulary != nil { targets.append(destination.vocabulary) }
+    if configuration != nil || opening.configuration != nil {
+      targets.append(destination.configuration)
+    }
+    for target in targets where !isInPlace(target) { try output.check(target) }
+  }
+
   /// Writes, proves and commits; on any error or a failed proof nothing is left.
-  ///
-  /// - Returns: the proof, or `nil` when it was not asked for.
-  func run() throws -> Proof? {
+  func run() throws -> Outcome {
     let output = Output(overwrite: request.overwrite, inputs: opening.inputs)
     if destination.isFolder { try output.makeFolder(destination.folder) }
     try destination.format.write(
       checkpoint, to: destination.weights, in: output,
       options: WriteOptions(maxShardSize: request.maxShardSize))
-    if let vocabulary = opening.vocabulary, let target = destination.vocabulary {
-      try copy(vocabulary, to: target, output)
-    }
+    // A vocabulary that another model left in the folder would be taken for this one's.
+    try put(opening.vocabulary.map { try File.contents(of: $0) }, destination.vocabulary, output)
     if let configuration {
-      try output.file(destination.configuration)
-        .write(Array((configuration.pretty + "\n").utf8), at: 0)
-    } else if let file = opening.configuration {
-      try copy(file.path, to: destination.configuration, output)
+      try put(Array((configuration.pretty + "\n").utf8), destination.configuration, output)
+    } else {
+      try put(
+        opening.configuration.map { try File.contents(of: $0.path) }, destination.configuration,
+        output)
     }
-    var proof: Proof?
-    if request.verify {
-      let made = try prove(output)
-      guard made.passed else { return made }
-      proof = made
-    }
-    try output.commit(durable: request.durable)
-    return proof
+    let written =
+      output.writes(destination.weights)
+      ? destination.weights : Safetensors.indexPath(for: destination.weights)
+    let proof = try request.verify ? prove(output) : nil
+    if proof?.passed ?? true { try output.commit(durable: request.durable) }
+    return Outcome(path: written, proof: proof)
   }
 
-  /// Copies a side file; one that stays where it is is left alone.
-  private func copy(_ source: String, to target: String, _ output: Output) throws {
-    if let identity = Paths.identity(target), identity == Paths.identity(source) { return }
-    try output.file(target).write(File.contents(of: source), at: 0)
+  /// Writes a side file; one that has this content already is left alone.
+  private func put(_ content: [UInt8]?, _ target: String, _ output: Output) throws {
+    guard let content else {
+      if !isInPlace(target) { try output.supersede(target) }
+      return
+    }
+    if Paths.isFile(target), try File.contents(of: target) == content { return }
+    try output.file(target).write(content, at: 0)
+  }
+
+  /// Whether the target is the source's own side file.
+  private func isInPlace(_ target: String) -> Bool {
+    let sides = [opening.vocabulary, opening.configuration?.path].compactMap(\.self)
+    guard let identity = Paths.identity(target) else { return false }
+    return sides.contains { Paths.identity($0) == identity }
   }
 
   // MARK: Proof
@@ -170,7 +209,8 @@ struct Conversion {
       proof.verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: Probes.text(for: model.architecture.configuration, rows: 3, longest: 16),
-        correspondence: correspondence, options: request.tolerances)
+        expecting: transformed.architecture, correspondence: correspondence,
+        options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
     } catch let error as CheckpointError where spelling == nil {

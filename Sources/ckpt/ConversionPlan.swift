@@ -15,21 +15,34 @@ extension Conversion {
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
     var notRun: String?
+    private var allowed: AllowedDrops
 
     init(_ request: Request, _ opening: Opening, _ remarks: inout [String]) throws {
       checkpoint = opening.checkpoint
+      allowed = AllowedDrops(request.allowedDrops)
       drops = opening.checkpoint.unreadable.map {
         Drop(name: $0.name, reason: $0.reason, loses: true)
       }
       if request.dialect == nil, request.steps.isEmpty, request.family == nil {
-        planNames(request, opening)
+        try planNames(request, opening, &remarks)
       } else {
         try planModel(request, opening, &remarks)
+      }
+      for index in drops.indices where drops[index].loses && !drops[index].isAllowed {
+        drops[index].isAllowed = allowed.match([drops[index].name] + drops[index].sources)
+      }
+      if let unused = allowed.unused {
+        throw CheckpointError(
+          .usage, Place(member: "--allow-drop '\(unused)'"),
+          "matches nothing that can be left out",
+          hint: "heads, carried tensors and optimizer state can; --dry-run shows the names")
       }
     }
 
     /// Names as they are: every tensor goes over, at most in another precision.
-    private mutating func planNames(_ request: Request, _ opening: Opening) {
+    private mutating func planNames(
+      _ request: Request, _ opening: Opening, _ remarks: inout [String]
+    ) throws {
       // The meaning is only for the proof; without one there is still the comparison of bytes.
       do {
         model = try opening.model()
@@ -37,16 +50,15 @@ extension Conversion {
         notRun = error.reason
       }
       transformed = model
+      remarks += opening.checkpoint.warnings
       checkpoint.groups = checkpoint.groups.map { group in
         var group = group
-        group.tensors = group.tensors.filter { tensor in
-          !request.allowedDrops.contains { Glob($0).matches(tensor.name) }
-        }.map { $0.converted(to: request.dtype) }
+        group.tensors = group.tensors.filter { keeps($0) }.map { $0.converted(to: request.dtype) }
         return group
       }
-      let kept = Set(checkpoint.tensors.map(\.name))
-      for tensor in opening.checkpoint.tensors where !kept.contains(tensor.name) {
-        drops.append(Drop(name: tensor.name, reason: "--allow-drop", loses: true))
+      guard opening.checkpoint.tensors.isEmpty || !checkpoint.tensors.isEmpty else {
+        throw CheckpointError(
+          .usage, Place(member: "--allow-drop"), "would leave nothing of the checkpoint")
       }
       if model != nil, !drops.isEmpty {
         model = nil
@@ -58,6 +70,13 @@ extension Conversion {
           operation: tensor.payload.storage.hasPrefix("cast") ? tensor.payload.storage : "",
           dtype: tensor.dtype, shape: tensor.shape)
       }
+    }
+
+    /// Whether the user does not let the tensor go; one that goes is noted.
+    private mutating func keeps(_ tensor: Tensor) -> Bool {
+      guard allowed.match([tensor.name]) else { return true }
+      drops.append(.asked(tensor.name))
+      return false
     }
 
     private mutating func planModel(
@@ -74,16 +93,10 @@ extension Conversion {
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
-      dropHeads(request, &result, &relation)
+      try dropHeads(&result, &relation)
       result.carried = result.carried.map { group in
         var group = group
-        group.tensors = group.tensors.filter { tensor in
-          let dropped = request.allowedDrops.contains { Glob($0).matches(tensor.name) }
-          if dropped {
-            drops.append(Drop(name: tensor.name, reason: "--allow-drop", loses: true))
-          }
-          return !dropped
-        }.map { $0.converted(to: request.dtype) }
+        group.tensors = group.tensors.filter { keeps($0) }.map { $0.converted(to: request.dtype) }
         return group
       }.filter { !$0.tensors.isEmpty }
       result.weights = result.weights.map { weight in
@@ -117,27 +130,35 @@ extension Conversion {
       rows = spelled.rows
     }
 
-    /// Leaves out heads whose weights the user allows to drop.
-    private mutating func dropHeads(
-      _ request: Request, _ model: inout Model, _ relation: inout Correspondence
-    ) {
-      let globs = request.allowedDrops.map { Glob($0) }
-      func allowed(_ weight: Weight) -> Bool {
-        globs.contains { glob in
-          glob.matches(weight.name) || weight.sources.contains(where: glob.matches)
-        }
-      }
+    /// Leaves out heads whose weights the user lets go, and what cannot be without them.
+    private mutating func dropHeads(_ model: inout Model, _ relation: inout Correspondence) throws {
       for head in model.architecture.heads.sorted() {
         let own = model.weights.filter { $0.name.hasPrefix("\(head.rawValue).") }
-        guard !own.isEmpty, own.allSatisfy(allowed) else { continue }
-        drops += own.map { Drop(name: $0.name, reason: "--allow-drop", loses: true) }
-        model.weights.removeAll { $0.name.hasPrefix("\(head.rawValue).") }
-        model.architecture.heads.remove(head)
-        relation.removed.formUnion(
-          [head.rawValue, "\(head.rawValue)_output", "\(head.rawValue)_logits"]
-            + ["\(head.rawValue)_probs", "\(head.rawValue).transform", "\(head.rawValue).norm"])
-        if head == .sop { relation.removed.formUnion(["nsp_logits", "nsp_probs"]) }
+        let isAllowed = own.filter { allowed.match([$0.name] + $0.sources) }.count == own.count
+        guard isAllowed else { continue }
+        drops += own.map { .asked($0.name) }
+        remove(head, &model, &relation)
       }
+      for head in [Head.nsp, .sop]
+      where model.architecture.heads.contains(head) && !model.architecture.heads.contains(.pooler)
+        && drops.contains(where: { $0.name == "pooler.kernel" })
+      {
+        drops += model.weights.filter { $0.name.hasPrefix("\(head.rawValue).") }.map {
+          Drop(name: $0.name, sources: $0.sources, reason: "stands on the pooler", loses: true)
+        }
+        remove(head, &model, &relation)
+      }
+    }
+
+    private func remove(_ head: Head, _ model: inout Model, _ relation: inout Correspondence) {
+      let name = head.rawValue
+      model.weights.removeAll { $0.name.hasPrefix("\(name).") }
+      model.architecture.heads.remove(head)
+      relation.removed.formUnion([
+        name, "\(name)_output", "\(name)_logits", "\(name)_probs", "\(name).transform",
+        "\(name).norm",
+      ])
+      if head == .sop { relation.removed.formUnion(["nsp_logits", "nsp_probs"]) }
     }
 
     private func canonical(_ target: String, _ spelled: Spelling, _ model: Model) -> String {
@@ -153,4 +174,22 @@ extension Tensor {
     guard let dtype, self.dtype.isFloat else { return self }
     return cast(to: dtype)
   }
+}
+
+/// The globs of `--allow-drop`, and which of them have matched something.
+private struct AllowedDrops {
+  private let globs: [Glob]
+  private var used: Set<String> = []
+
+  init(_ patterns: [String]) { globs = patterns.map { Glob($0) } }
+
+  /// Whether a glob matches one of the names.
+  mutating func match(_ names: [String]) -> Bool {
+    let matching = globs.filter { names.contains(where: $0.matches) }
+    used.formUnion(matching.map(\.pattern))
+    return !matching.isEmpty
+  }
+
+  /// A glob that has matched nothing.
+  var unused: String? { globs.first { !used.contains($0.pattern) }?.pattern }
 }

@@ -40,16 +40,22 @@ struct Convert: ParsableCommand, JSONCommand {
   @Flag(help: "Wait until the disk has the bytes.") var durable = false
   @OptionGroup var output: OutputFlags
 
+  func validate() throws {
+    guard [atol, rtol].allSatisfy({ $0.map { $0 >= 0 } ?? true }) else {
+      throw ValidationError("--atol and --rtol must not be negative.")
+    }
+  }
+
   func run() throws {
     let conversion = try Conversion(request())
     if dryRun {
-      try checkTarget(conversion)
-      render(conversion, proof: nil)
+      try conversion.checkTargets()
+      render(conversion, Conversion.Outcome(path: conversion.destination.weights))
       return
     }
-    let proof = try conversion.run()
-    render(conversion, proof: proof)
-    if let proof, !proof.passed { throw ExitCode(1) }
+    let outcome = try conversion.run()
+    render(conversion, outcome)
+    if !outcome.isWritten { throw ExitCode(1) }
   }
 
   private func request() throws -> Conversion.Request {
@@ -89,37 +95,24 @@ struct Convert: ParsableCommand, JSONCommand {
     ]
     let upper = text.uppercased()
     for (unit, factor) in units where upper.hasSuffix(unit) {
-      if let number = Double(upper.dropLast(unit.count)), number > 0, number < 1e15 {
+      if let number = Double(upper.dropLast(unit.count)), number > 0,
+        number * Double(factor) < 1e18
+      {
         return max(1, Int(number * Double(factor)))
       }
     }
     throw CheckpointError(
       .usage, Place(member: "--max-shard-size \(text)"), "expected bytes, such as 2GB or 500MB")
   }
-
-  /// A dry run answers as the real one would when the output exists.
-  private func checkTarget(_ conversion: Conversion) throws {
-    let path = conversion.destination.weights
-    if let identity = Paths.identity(path) {
-      if conversion.opening.inputs.contains(identity) {
-        throw CheckpointError(
-          .usage, .file(path), "is an input; an input is never overwritten",
-          hint: "choose another output")
-      }
-      if !overwrite {
-        throw CheckpointError(
-          .usage, .file(path), "exists", hint: "use --overwrite to replace it")
-      }
-    }
-  }
 }
 
 // MARK: - Rendering
 
 extension Convert {
-  private func render(_ conversion: Conversion, proof: Conversion.Proof?) {
+  private func render(_ conversion: Conversion, _ outcome: Conversion.Outcome) {
+    let proof = outcome.proof
     if output.json {
-      print(json(conversion, proof).pretty)
+      print(json(conversion, outcome).pretty)
       return
     }
     if output.quiet {
@@ -128,9 +121,7 @@ extension Convert {
     }
     let terminal = Terminal.output
     if dryRun { renderPlan(conversion) }
-    for drop in conversion.drops {
-      print("\(terminal.yellow("dropped")) \(drop.name): \(drop.reason)")
-    }
+    renderDrops(conversion.drops)
     for remark in conversion.remarks { print("\(terminal.yellow("note:")) \(remark)") }
     if let spelling = conversion.spelling {
       print("loads as: \(spelling.loadsAs)")
@@ -138,12 +129,25 @@ extension Convert {
         "missing keys: \(list(spelling.missing)); unexpected keys: \(list(unexpected(conversion)))")
     }
     let verb =
-      dryRun ? "would write" : proof.map { $0.passed } ?? true ? "wrote" : "did not write"
+      dryRun ? "would write" : outcome.isWritten ? "wrote" : "did not write"
     print(
-      "\(verb) \(terminal.bold(conversion.destination.weights)) "
+      "\(verb) \(terminal.bold(outcome.path)) "
         + "(\(conversion.destination.format.name), "
         + "\(Text.plural(conversion.rows.count, "tensor")), \(Text.bytes(bytes(conversion))))")
     if let proof { renderProof(conversion, proof) }
+  }
+
+  /// One line for each reason; long lists are cut.
+  private func renderDrops(_ drops: [Conversion.Drop]) {
+    var reasons: [String] = []
+    for drop in drops where !reasons.contains(drop.reason) { reasons.append(drop.reason) }
+    for reason in reasons {
+      let names = drops.filter { $0.reason == reason }.map(\.name)
+      let more = names.count > 4 ? ", … (\(names.count) in all)" : ""
+      print(
+        "\(Terminal.output.yellow("dropped")) \(names.prefix(4).joined(separator: ", "))\(more): "
+          + reason)
+    }
   }
 
   private func renderProof(_ conversion: Conversion, _ proof: Conversion.Proof) {
@@ -185,13 +189,14 @@ extension Convert {
     conversion.rows.reduce(0) { $0 + $1.shape.count * $1.dtype.size }
   }
 
-  private func json(_ conversion: Conversion, _ proof: Conversion.Proof?) -> JSON {
+  private func json(_ conversion: Conversion, _ outcome: Conversion.Outcome) -> JSON {
+    let proof = outcome.proof
     var json = JSON.object([
       .init("source", .string(conversion.opening.checkpoint.path)),
-      .init("target", .string(conversion.destination.weights)),
+      .init("target", .string(outcome.path)),
       .init("format", .string(conversion.destination.format.name)),
       .init("dry_run", .bool(dryRun)),
-      .init("written", .bool(!dryRun && (proof?.passed ?? true))),
+      .init("written", .bool(!dryRun && outcome.isWritten)),
       .init("bytes", .number(bytes(conversion))),
       .init(
         "tensors",

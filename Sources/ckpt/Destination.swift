@@ -9,10 +9,14 @@ extension Conversion {
     let folder: String
     let weights: String
     let configuration: String
-    /// `nil` when the result has no vocabulary.
-    let vocabulary: String?
+    let vocabulary: String
 
     init(_ request: Request, _ dialect: (any Dialect)?, _ opening: Opening) throws {
+      guard !request.target.isEmpty, !request.target.unicodeScalars.contains("\u{fffd}") else {
+        throw CheckpointError(
+          .usage, Place(member: "path \"\(request.target)\""),
+          request.target.isEmpty ? "is empty" : "is not UTF-8")
+      }
       let suffixed = FormatRegistry.suffixed(request.target)
       let chosen: any Format
       if let name = request.format {
@@ -38,7 +42,7 @@ extension Conversion {
         }
         weights = Paths.join(folder, name)
         configuration = Paths.join(folder, "config.json")
-        vocabulary = opening.vocabulary.map { _ in Paths.join(request.target, "vocab.txt") }
+        vocabulary = Paths.join(folder, "vocab.txt")
       } else {
         folder = Paths.folder(of: request.target)
         weights = request.target
@@ -47,7 +51,7 @@ extension Conversion {
           suffix.map { String(request.target.dropLast($0.count + 1)) }
           ?? Paths.join(folder, Paths.stem(of: request.target))
         configuration = stem + ".config.json"
-        vocabulary = opening.vocabulary.map { _ in stem + ".vocab.txt" }
+        vocabulary = stem + ".vocab.txt"
       }
     }
   }

@@ -75,7 +75,8 @@ struct List: ParsableCommand, JSONCommand {
         table.add(tensor.name, tensor.dtype.rawValue, shape, size)
       }
     }
-    if !output.quiet || !entries.isEmpty { table.print() }
+    if !entries.isEmpty { table.print() }
+    if entries.isEmpty, !globs.isEmpty { print("no tensor matches") }
     for entry in checkpoint.unreadable { print("\(entry.name)  \(entry.reason)") }
     guard !output.quiet else { return }
     let bytes = entries.reduce(0) { $0 + $1.tensor.byteCount }

@@ -22,15 +22,39 @@ struct Main: ParsableCommand {
       Formats.self, Dialects.self, Families.self,
     ])
 
+  /// Hands on what was printed.
+  private static func flush() throws {
+    guard fflush(nil) == 0 else {
+      throw CheckpointError(
+        .cannotWrite, Place(member: "standard output"), "cannot be written to")
+    }
+  }
+
+  /// A closed standard stream would hand its number to the next file that is opened.
+  private static func holdStandardStreams() {
+    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO]
+    where fcntl(descriptor, F_GETFD) == -1 {
+      _ = open("/dev/null", O_RDWR)
+    }
+  }
+
   static func main() {
+    holdStandardStreams()
     Interrupts.watch()
     var json = false
     do {
       var command = try parseAsRoot()
       json = (command as? any JSONCommand)?.output.json ?? false
       try command.run()
+      try flush()
     } catch {
-      guard let failure = Failure(error) else { exit(withError: error) }
+      guard let failure = Failure(error) else {
+        if CommandLine.arguments.contains("--json"), exitCode(for: error) == .validationFailure {
+          Failure(usage: fullMessage(for: error)).report(json: true)
+          _exit(exitCode(for: error).rawValue)
+        }
+        exit(withError: error)
+      }
       failure.report(json: json)
       // Nothing else may run: after a failed write libhdf5's own end of the process crashes.
       fflush(nil)
@@ -66,6 +90,10 @@ struct Failure {
       code = error.kind == .graph ? 70 : 2
       kind = "\(error.kind)"
       text = error.description
+    case let error as TextError:
+      code = 2
+      kind = "input"
+      text = "\(error)"
     case is ExitCode, is ValidationError, is CleanExit: return nil
     default:
       guard !String(reflecting: type(of: error)).hasPrefix("ArgumentParser") else { return nil }
@@ -73,6 +101,13 @@ struct Failure {
       kind = "bug"
       text = "\(error)"
     }
+  }
+
+  /// The argument parser's error, as the message that it renders.
+  init(usage message: String) {
+    code = 64
+    kind = "usage"
+    text = message
   }
 
   func report(json: Bool) {
@@ -108,7 +143,7 @@ enum Interrupts {
         var received: Int32 = 0
         sigwait(&signals, &received)
         Interruption.removeTemporaries()
-        _exit(received == SIGINT ? 130 : 128 + received)
+        _exit(130)
       }, nil)
   }
 }

@@ -19,6 +19,9 @@ extension Run {
     }
     let tokenization = try Tokenization(
       vocabularyPath: vocabulary, model: model, lowercase: !cased)
+    if !output.quiet {
+      for warning in tokenization.warnings { Terminal.printError("warning: \(warning)") }
+    }
     let lines = texts.isEmpty ? Self.standardInput() : texts
     switch task {
     case .fillMask: try fillMask(lines, runnable, tokenization)

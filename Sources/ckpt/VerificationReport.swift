@@ -11,6 +11,11 @@ struct VerificationReport {
     let terminal = Terminal.output
     let v = verification
     if (perLayer || !v.passed) && v.first?.misfit == nil { printValues(all: perLayer) }
+    for entry in v.disagreements {
+      Swift.print(
+        "\(terminal.red("disagree:")) \(entry.subject) is \(entry.source) in the first and "
+          + "\(entry.result) in the second")
+    }
     for note in v.notes { Swift.print("\(terminal.yellow("note:")) \(note)") }
     let worst = v.values.max { $0.relative < $1.relative }
     let inputs = "\(Text.plural(v.values.count, "value")) on \(v.rows)×\(v.length) tokens"
@@ -38,16 +43,17 @@ struct VerificationReport {
       }
       if let judged = v.firstJudged, judged.name != v.first?.name {
         Swift.print(
-          "a smaller difference begins at \(judged.name): "
-            + "relative \(Text.small(judged.relative)) in Float64")
+          (v.first == nil ? "in Float64 they part at " : "a smaller difference begins at ")
+            + "\(terminal.bold(judged.name)) (relative \(Text.small(judged.relative)) in Float64)")
       }
     }
     if !v.weights.isEmpty {
       let first = v.weights[0]
       Swift.print(
-        "weights: \(v.weights.count) of \(v.comparedWeights) differ, most \(first.name) at "
-          + "\(first.index): max |Δ| \(Text.small(first.largest)), "
-          + "relative \(Text.small(first.relative))")
+        "weights: \(v.weights.count) of \(v.comparedWeights) differ, most \(first.name)"
+          + (first.misfit.map { ", shapes \($0)" }
+            ?? " at \(first.index): max |Δ| \(Text.small(first.largest)), "
+            + "relative \(Text.small(first.relative))"))
     }
     if v.contract == .lossy, let worst {
       Swift.print(
@@ -92,6 +98,15 @@ struct VerificationReport {
       .init("length", .number(v.length)),
       .init("first_difference", v.first.map(comparison) ?? .null),
       .init("first_float64_difference", v.firstJudged.map(comparison) ?? .null),
+      .init(
+        "disagreements",
+        .array(
+          v.disagreements.map {
+            .object([
+              .init("subject", .string($0.subject)), .init("source", .string($0.source)),
+              .init("result", .string($0.result)),
+            ])
+          })),
       .init("weights_compared", .number(v.comparedWeights)),
       .init("weights_differing", .array(v.weights.map(comparison))),
       .init("only_in_source", .array(v.onlyInSource.map { .string($0) })),

@@ -33,6 +33,12 @@ struct Verify: ParsableCommand, JSONCommand {
 
   enum Judge: String, ExpressibleByArgument { case f64 }
 
+  func validate() throws {
+    guard [atol, rtol].allSatisfy({ $0.map { $0 >= 0 } ?? true }) else {
+      throw ValidationError("--atol and --rtol must not be negative.")
+    }
+  }
+
   func run() throws {
     let first = try Opening(a, options: options.reading()).model()
     let second = try Opening(b, options: readingB()).model()
@@ -43,7 +49,8 @@ struct Verify: ParsableCommand, JSONCommand {
     if let inputs {
       text = try TextInputs(named: Arrays.read(inputs), padding: configuration.padding)
     } else {
-      text = Probes.text(for: configuration, seed: seed)
+      text = Probes.text(
+        for: configuration.common(with: result.architecture.configuration), seed: seed)
     }
     var how = VerificationOptions()
     how.absolute = atol
@@ -52,7 +59,7 @@ struct Verify: ParsableCommand, JSONCommand {
     how.threads = threads
     let verification = try Verification(
       source, result, inputs: text,
-      correspondence: Correspondence(contract: .rounding), options: how)
+      options: how)
     let report = VerificationReport(verification)
     if output.json {
       print(report.json(values: true).pretty)

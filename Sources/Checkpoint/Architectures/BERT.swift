@@ -1,4 +1,4 @@
-/// BERT and RoBERTa's encoder (arXiv 1810.04805): every layer has its own weights.
+/// BERT's encoder (arXiv 1810.04805): every layer has its own weights.
 ///
 /// With `embedding_size` other than `hidden_size` it is bert4keras' factorized form, which is also
 /// what an untied ALBERT looks like there.
@@ -6,7 +6,6 @@ public struct BERT: Family {
   public init() {}
 
   public var name: String { "bert" }
-  public var aliases: [String] { ["roberta"] }
   public var summary: String { "BERT: post-LayerNorm encoder, own weights in every layer" }
   public var possibleHeads: [Head] { [.pooler, .nsp, .mlm] }
   public var stated: [String] { ["num_attention_heads"] }

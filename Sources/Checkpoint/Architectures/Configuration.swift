@@ -74,6 +74,36 @@ public struct Configuration: Sendable, Equatable {
   }
 }
 
+/// LayerNorm's epsilons.
+public enum Epsilons {
+  /// Whether two epsilons are so small that the difference does not count: both at most 1e-7, where
+  /// the effect on a normalized value stays below a few float32 roundings.
+  public static func alike(_ a: Double, _ b: Double) -> Bool { a == b || max(a, b) <= 1e-7 }
+
+  /// What a framework that computes with other epsilons means for a model.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `unsupported` when the difference counts.
+  static func remarks(
+    _ own: Configuration, _ framework: Configuration, _ heads: Set<Head>, _ name: String
+  ) throws(CheckpointError) -> [String] {
+    var remarks: [String] = []
+    for (key, a, b) in [
+      ("embedding_norm_eps", own.embeddingNormEpsilon, framework.embeddingNormEpsilon),
+      ("block_norm_eps", own.blockNormEpsilon, framework.blockNormEpsilon),
+      ("head_norm_eps", own.headNormEpsilon, framework.headNormEpsilon),
+    ] where a != b && (key != "head_norm_eps" || heads.contains(.mlm)) {
+      guard alike(a, b) else {
+        throw CheckpointError(
+          .unsupported, Place(member: key),
+          "\(name) computes with \(b); the source computes with \(a)",
+          hint: "to accept another function: --set \(key)=\(b)")
+      }
+      remarks.append("\(name) computes \(key) \(b); the source \(a)")
+    }
+    return remarks
+  }
+}
+
 /// A key under which configuration files and `--set` state a value.
 public struct ConfigurationKey: Sendable {
   /// The name in reports and for `--set`.
@@ -127,6 +157,17 @@ public struct ConfigurationKey: Sendable {
     choice("mask", "bidirectional, causal or unilm", \.mask),
     choice("padding", "token-zero or attention-mask", \.padding),
     choice("head_output", "logits or softmax", \.headOutput),
+  ]
+
+  /// Keys that change what is computed in a way that no family here knows, and the values with
+  /// which they do not.
+  static let unsupported: [String: [JSON]] = [
+    "position_embedding_type": [.string("absolute")],
+    "hierarchical_position": [.bool(false)],
+    "shared_segment_embeddings": [.bool(false)],
+    "residual_attention_scores": [.bool(false)],
+    "custom_position_ids": [.bool(false)],
+    "add_cross_attention": [.bool(false)],
   ]
 
   /// The keys that `layer_norm_eps` sets all at once.

@@ -95,7 +95,16 @@ enum Encoder {
     return numbers.max().map { $0 + 1 }
   }
 
+  /// Layers that a model may apply; more is a mistake in the configuration.
+  static let deepest = 2048
+
   static func check(_ c: Configuration) throws(CheckpointError) {
+    guard c.layers <= deepest, c.innerGroups <= deepest, c.depth <= deepest else {
+      throw CheckpointError(
+        .mismatch, Place(),
+        "num_hidden_layers is \(c.layers) (× \(c.innerGroups) inner layers); at most \(deepest) "
+          + "are expected")
+    }
     if c.keySize == 0 || c.headSize == 0 {
       throw CheckpointError(
         .mismatch, Place(),

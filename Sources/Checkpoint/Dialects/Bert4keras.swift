@@ -219,7 +219,7 @@ extension Bert4keras {
       loadsAs: "build_transformer_model(config, model='\(kind)'\(flags)).load_weights(file)",
       missing: [],
       unexpected: model.carried.flatMap(\.tensors).map(\.name),
-      remarks: remarks(configuration, architecture))
+      remarks: try remarks(architecture))
   }
 
   private func modelName(_ architecture: FamilyArchitecture) -> String {
@@ -311,19 +311,22 @@ extension Bert4keras {
     return json
   }
 
-  /// Where bert4keras will compute with other epsilons or activations than the source.
-  private func remarks(_ c: Configuration, _ architecture: FamilyArchitecture) -> [String] {
-    let block = c.groups == nil ? 1e-12 : 1e-7
-    var remarks: [String] = []
-    for (name, value, fixed) in [
-      ("embedding_norm_eps", c.embeddingNormEpsilon, 1e-12),
-      ("block_norm_eps", c.blockNormEpsilon, block),
-      ("head_norm_eps", c.headNormEpsilon, 1e-12),
-    ] where value != fixed && (name != "head_norm_eps" || architecture.heads.contains(.mlm)) {
-      remarks.append(
-        "bert4keras 0.11.5 fixes \(name) at \(fixed) for \(modelName(architecture)); "
-          + "the source computes with \(value)")
-    }
+  public func computed(_ architecture: FamilyArchitecture) -> Configuration {
+    var configuration = architecture.configuration
+    configuration.embeddingNormEpsilon = 1e-12
+    configuration.blockNormEpsilon = configuration.groups == nil ? 1e-12 : 1e-7
+    configuration.headNormEpsilon = 1e-12
+    configuration.padding = .tokenZero
+    configuration.headOutput = .softmax
+    return configuration
+  }
+
+  /// Where bert4keras will compute with another epsilon than the source, and how to load it.
+  private func remarks(_ architecture: FamilyArchitecture) throws(CheckpointError) -> [String] {
+    let c = architecture.configuration
+    var remarks = try Epsilons.remarks(
+      c, computed(architecture), architecture.heads,
+      "bert4keras 0.11.5 (\(modelName(architecture)))")
     if c.poolerActivation != .tanh, architecture.heads.contains(.pooler) {
       remarks.append("load it with with_pool='\(c.poolerActivation.rawValue)'")
     }

@@ -30,6 +30,9 @@ public protocol Dialect: Sendable {
   /// What a file of weights says of its own model; it outweighs a configuration file.
   func stated(in checkpoint: Checkpoint) -> [(String, JSON)]
 
+  /// The configuration as the framework computes it: where it fixes a value, that value.
+  func computed(_ architecture: FamilyArchitecture) -> Configuration
+
   /// What the framework's name of an activation means.
   func activation(_ name: String) -> Activation?
 

@@ -233,7 +233,7 @@ extension HuggingFace {
         attributes: [Attribute("format", text: "pt")]),
       configuration: try json(configuration, architecture, model, fit.name),
       rows: rows, loadsAs: "\(fit.name).from_pretrained(folder)", missing: fit.missing,
-      unexpected: fit.unexpected + carried, remarks: remarks(configuration, architecture))
+      unexpected: fit.unexpected + carried, remarks: try remarks(architecture))
   }
 
   /// What a class of transformers holds, compared with what there is.
@@ -365,18 +365,19 @@ extension HuggingFace {
     "eos_token_id",
   ]
 
-  private func remarks(_ c: Configuration, _ architecture: FamilyArchitecture) -> [String] {
-    var remarks: [String] = []
-    for (name, value) in [
-      ("embedding_norm_eps", c.embeddingNormEpsilon), ("head_norm_eps", c.headNormEpsilon),
-    ]
-    where value != c.blockNormEpsilon
-      && (name != "head_norm_eps" || architecture.heads.contains(.mlm))
-    {
-      remarks.append(
-        "transformers has one layer_norm_eps, written as \(c.blockNormEpsilon); the source's "
-          + "\(name) is \(value)")
-    }
+  public func computed(_ architecture: FamilyArchitecture) -> Configuration {
+    var configuration = architecture.configuration
+    configuration.embeddingNormEpsilon = configuration.blockNormEpsilon
+    configuration.headNormEpsilon = configuration.blockNormEpsilon
+    configuration.padding = .attentionMask
+    configuration.headOutput = .logits
+    return configuration
+  }
+
+  private func remarks(_ architecture: FamilyArchitecture) throws(CheckpointError) -> [String] {
+    let c = architecture.configuration
+    var remarks = try Epsilons.remarks(
+      c, computed(architecture), architecture.heads, "transformers (one layer_norm_eps)")
     if c.mask == .causal, architecture.family == "albert" {
       remarks.append("transformers' ALBERT has no causal mask; give it as a 4-D mask")
     }

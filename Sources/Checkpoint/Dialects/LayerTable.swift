@@ -42,7 +42,7 @@ struct LayerTable: Sendable {
     _ group: Group, _ row: Row, _ numbers: [String: Int]
   ) throws(CheckpointError) -> [Weight] {
     guard group.tensors.count == row.weights.count else {
-      let expected = row.weights.map(\.canonical.text).joined(separator: ", ")
+      let expected = row.weights.map { $0.canonical.filled(numbers) }.joined(separator: ", ")
       throw CheckpointError(
         .mismatch, Place(member: group.name),
         "has \(group.tensors.count) weights, expected \(row.weights.count): \(expected)")

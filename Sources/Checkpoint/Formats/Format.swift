@@ -13,6 +13,13 @@ public protocol Format: Sendable {
   /// File names that a folder of this format customarily has, the best first.
   var customaryNames: [String] { get }
 
+  /// Whether a checkpoint can be split into several files.
+  var splits: Bool { get }
+
+  /// What of a checkpoint the format has no place for, for people; tensors that it cannot hold are
+  /// errors of ``write(_:to:in:options:)``.
+  func leavesOut(_ checkpoint: Checkpoint) -> [String]
+
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
@@ -30,6 +37,8 @@ public protocol Format: Sendable {
 extension Format {
   public var aliases: [String] { [] }
   public var customaryNames: [String] { [] }
+  public var splits: Bool { false }
+  public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
 }
 
 /// What a writer may be told.

@@ -16,6 +16,11 @@ public struct NPZ: Format {
   private static let suffix = ".npy"
 
   /// An `.npy`, or a zip with such a member; a zip that is damaged is judged by its first member.
+  public func leavesOut(_ checkpoint: Checkpoint) -> [String] {
+    let attributes = checkpoint.attributes.map(\.name)
+    return attributes.isEmpty ? [] : ["attributes: \(attributes.joined(separator: ", "))"]
+  }
+
   public func recognises(_ probe: Probe) -> Bool {
     if probe.starts(with: NPYHeader.magic) { return true }
     if probe.starts(with: NPZ.emptyZipMagic) { return true }

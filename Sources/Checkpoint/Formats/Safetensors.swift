@@ -9,6 +9,7 @@ public struct Safetensors: Format {
   public var name: String { "safetensors" }
   public var summary: String { "safetensors, single file or sharded with an index" }
   public var suffixes: [String] { ["safetensors", "safetensors.index.json"] }
+  public var splits: Bool { true }
   public var customaryNames: [String] { ["model.safetensors.index.json", "model.safetensors"] }
 
   /// The metadata key that holds groups and attributes as JSON.

@@ -21,7 +21,7 @@ public final class File: Sendable {
   /// - Throws: ``CheckpointError`` of kind `cannotRead` with the system's reason.
   public init(_ path: String) throws(CheckpointError) {
     self.path = path
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw File.cannotRead(path, errno) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {

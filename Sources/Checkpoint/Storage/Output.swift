@@ -39,7 +39,10 @@ public final class Output {
 
   deinit {
     discard()
-    for folder in createdFolders.reversed() { _ = unsafe rmdir(folder) }
+    for folder in createdFolders.reversed() {
+      _ = unsafe rmdir(folder)
+      Interruption.remove(folder)
+    }
   }
 
   /// Makes `path` a folder, if it is none yet.
@@ -56,6 +59,7 @@ public final class Output {
     for folder in missing.reversed() {
       guard unsafe mkdir(folder, 0o777) == 0 else { throw Output.cannotWrite(folder, errno) }
       createdFolders.append(folder)
+      Interruption.add(folder)
     }
   }
 
@@ -115,18 +119,32 @@ public final class Output {
       for folder in stagings.keys { Output.synchronize(folder) }
     }
     discard()
+    for folder in createdFolders { Interruption.remove(folder) }
     createdFolders = []
   }
 
-  private func check(_ target: String) throws(CheckpointError) {
-    guard let identity = Paths.identity(target) else { return }
+  /// Whether a file for `target` may be written.
+  ///
+  /// - Throws: ``CheckpointError`` when the target is an input, exists, or is no regular file.
+  public func check(_ target: String) throws(CheckpointError) {
+    guard let identity = Paths.identity(target) else {
+      if Paths.isLink(target), !overwrite {
+        throw CheckpointError(
+          .usage, .file(target), "is a link that leads nowhere",
+          hint: "use --overwrite to replace it")
+      }
+      return
+    }
     if inputs.contains(identity) {
       throw CheckpointError(
         .usage, .file(target), "is an input; an input is never overwritten",
-        hint: "choose another output")
+        hint: "choose another output; a file OUT.h5 gets its configuration as OUT.config.json")
     }
     if Paths.isFolder(target) {
       throw CheckpointError(.usage, .file(target), "is a folder where a file is to be written")
+    }
+    guard Paths.isFile(target) else {
+      throw CheckpointError(.usage, .file(target), "is no regular file")
     }
     if !overwrite {
       throw CheckpointError(
@@ -200,6 +218,9 @@ public struct OutputFile {
   public let target: String
   let descriptor: Int32
 
+  /// Bytes that are in memory at once where the kernel cannot copy; a multiple of every element.
+  static let window = 1 << 20
+
   /// Writes `bytes` at `offset`.
   public func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
     var done = 0
@@ -228,6 +249,18 @@ public struct OutputFile {
       }
       if let slice = payload.slice {
         try copy(slice, to: offset)
+      } else if payload.isWindowed {
+        var window = [UInt8](repeating: 0, count: min(OutputFile.window, payload.byteCount))
+        var position = 0
+        while position < payload.byteCount {
+          let count = min(OutputFile.window, payload.byteCount - position)
+          if count < window.count { window.removeLast(window.count - count) }
+          var span = window.mutableSpan
+          var raw = unsafe span.mutableBytes
+          try payload.read(at: position, into: &raw)
+          try write(window, at: offset + position)
+          position += count
+        }
       } else {
         try write(tensor.bytes(), at: offset)
       }
@@ -256,9 +289,8 @@ public struct OutputFile {
         break  // another file system, or a kernel without the call: copy through a window
       }
     }
-    let window = 4 << 20
     while left > 0 {
-      let bytes = try slice.file.bytes(at: Int(from), count: min(window, left))
+      let bytes = try slice.file.bytes(at: Int(from), count: min(OutputFile.window, left))
       try write(bytes, at: Int(to))
       from += Int64(bytes.count)
       to += Int64(bytes.count)
@@ -267,7 +299,8 @@ public struct OutputFile {
   }
 }
 
-/// Staging folders that must go when the process is interrupted.
+/// Folders that must go when the process is interrupted: staging ones with what is in them, others
+/// when they are empty.
 public enum Interruption {
   private static let stagings = Mutex<Set<String>>([])
 
@@ -277,7 +310,14 @@ public enum Interruption {
   /// Removes what is half-written; called by the command when it is told to stop.
   public static func removeTemporaries() {
     stagings.withLock { paths in
-      for path in paths { Output.remove(path) }
+      // The deepest first; a folder that is not a staging one goes only if it is empty.
+      for path in paths.sorted(by: { $0.utf8.count > $1.utf8.count }) {
+        if Paths.name(of: path).hasPrefix(".ckpt-") {
+          Output.remove(path)
+        } else {
+          _ = unsafe rmdir(path)
+        }
+      }
     }
   }
 }

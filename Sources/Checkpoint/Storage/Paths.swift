@@ -14,6 +14,12 @@ public enum Paths {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// Whether the path itself is a symbolic link.
+  public static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
   /// What the path leads to, or `nil` when it leads nowhere.
   public static func identity(_ path: String) -> File.Identity? {
     var status = stat()

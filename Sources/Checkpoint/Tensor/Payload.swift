@@ -13,6 +13,9 @@ public protocol Payload: Sendable {
   /// How the bytes are kept, for people: `contiguous`, `chunked gzip`, `computed`, …
   var storage: String { get }
 
+  /// Whether parts can be read without computing the whole.
+  var isWindowed: Bool { get }
+
   /// Fills `buffer` with the canonical bytes from `offset` on.
   ///
   /// - Precondition: `offset + buffer.byteCount <= byteCount`.
@@ -21,6 +24,7 @@ public protocol Payload: Sendable {
 
 extension Payload {
   public var slice: FileSlice? { nil }
+  public var isWindowed: Bool { slice != nil }
 }
 
 /// Bytes held in memory.
@@ -83,5 +87,35 @@ struct TransposedPayload: Payload {
     let bytes = Elements.transpose(
       try source.bytes(), rows: source.shape[0], columns: source.shape[1], size: source.dtype.size)
     try BytesPayload(bytes).read(at: offset, into: &buffer)
+  }
+}
+
+/// Elements converted to another type when they are read.
+struct CastPayload: Payload {
+  let source: Tensor
+  let target: DType
+
+  var byteCount: Int { source.shape.count * target.size }
+  var storage: String { "cast \(target.rawValue)" }
+  var isWindowed: Bool { source.payload.isWindowed }
+
+  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
+    // Whole elements around the window.
+    let first = offset / target.size
+    let last = (offset + buffer.byteCount + target.size - 1) / target.size
+    var bytes = [UInt8](repeating: 0, count: (last - first) * source.dtype.size)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    try source.payload.read(at: first * source.dtype.size, into: &raw)
+    let values: [Double] = Elements.decode(bytes, as: source.dtype)
+    let encoded = Elements.encode(values, as: target)
+    let back: [Double] = Elements.decode(encoded, as: target)
+    for index in values.indices where values[index].isFinite && !back[index].isFinite {
+      throw CheckpointError(
+        .unsupported, .tensor(source.name),
+        "element \(first + index) is \(values[index]), beyond the range of \(target.rawValue)",
+        hint: "use --dtype f32 or bf16")
+    }
+    try BytesPayload(encoded).read(at: offset - first * target.size, into: &buffer)
   }
 }

@@ -77,22 +77,8 @@ public struct Tensor: Sendable {
   /// - Throws: ``CheckpointError`` on reading, when a finite value becomes infinite.
   public func cast(to target: DType) -> Tensor {
     guard target != dtype else { return self }
-    let source = self
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,
-      payload: ComputedPayload(
-        byteCount: shape.count * target.size, operation: "cast \(target.rawValue)"
-      ) { () throws(CheckpointError) in
-        let values: [Double] = try source.doubles()
-        let bytes = Elements.encode(values, as: target)
-        let back: [Double] = Elements.decode(bytes, as: target)
-        for index in values.indices where values[index].isFinite && !back[index].isFinite {
-          throw CheckpointError(
-            .unsupported, .tensor(source.name),
-            "element \(index) is \(values[index]), beyond the range of \(target.rawValue)",
-            hint: "use --dtype f32 or bf16")
-        }
-        return bytes
-      })
+      payload: CastPayload(source: self, target: target))
   }
 }

@@ -3,6 +3,8 @@ public import Checkpoint
 /// Text as a model's ids: the tokenizer that goes with a dialect, and batches within its limits.
 public struct Tokenization: Sendable {
   public let wordPiece: WordPiece
+  /// What is odd about the vocabulary.
+  public let warnings: [String]
   private let positions: Int
 
   /// - Parameters:
@@ -18,6 +20,13 @@ public struct Tokenization: Sendable {
         .input, vocabularyPath, "has \(vocabulary.idCount) tokens; the model has \(rows)",
         hint: "give the vocabulary that the weights were trained with: --vocab FILE")
     }
+    var warnings = vocabulary.warnings
+    if vocabulary.idCount < rows {
+      warnings.append(
+        "the vocabulary has \(vocabulary.idCount) tokens, the model \(rows); ids beyond are shown "
+          + "as [id]")
+    }
+    self.warnings = warnings
     wordPiece = try WordPiece(vocabulary: vocabulary, mode: mode, lowercase: lowercase)
     positions = model.architecture.configuration.positions
   }

@@ -28,6 +28,17 @@ public enum Probes {
   }
 }
 
+extension Configuration {
+  /// The sizes that inputs must keep to when two models take the same ones.
+  public func common(with other: Configuration) -> Configuration {
+    var common = self
+    common.vocabularySize = min(vocabularySize, other.vocabularySize)
+    common.positions = min(positions, other.positions)
+    common.segments = min(segments, other.segments)
+    return common
+  }
+}
+
 /// A small generator that gives the same numbers everywhere.
 ///
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.

@@ -22,6 +22,9 @@ public struct Verification: Sendable {
   public var values: [Comparison]
   /// The first value beyond tolerance.
   public var first: Comparison?
+  /// What the two models say differently of themselves: sizes, activation, epsilons, heads, layers
+  /// of the user's own.
+  public var disagreements: [Disagreement]
   /// Weights that differ, the most different first.
   public var weights: [Comparison]
   public var comparedWeights: Int
@@ -65,16 +68,21 @@ public struct VerificationOptions: Sendable {
 
 extension Verification {
   /// Runs both models on corresponding inputs and compares every value that both have.
+  ///
+  /// - Parameter expected: what the result should say of itself; the source's own architecture
+  ///   unless a transform changed it.
   public init(
     _ source: RunnableModel, _ result: RunnableModel, inputs: TextInputs,
+    expecting expected: FamilyArchitecture? = nil,
     correspondence: Correspondence = Correspondence(), options: VerificationOptions
   ) throws {
     contract = correspondence.contract
     let limit: Double? = options.relative ?? (contract == .lossy ? nil : 1e-5)
     tolerance = limit ?? .infinity
-    rows = inputs.batch
-    length = inputs.length
-    notes = []
+    (rows, length, notes) = (inputs.batch, inputs.length, [])
+    (values, first, judged, firstJudged) = ([], nil, [], nil)
+    disagreements = try Disagreement.all(
+      expected ?? source.architecture, source, result, correspondence)
 
     // Every named value, by its name in the source.
     let theirs = Set(result.graph.valueNames + result.outputNames)
@@ -85,21 +93,19 @@ extension Verification {
       guard let other = correspondence.name(of: name) else { continue }
       if theirs.contains(other) { pairs.append((name, other)) } else { onlyInSource.append(name) }
     }
-    let matched = Set(pairs.map(\.result))
-    onlyInResult = theirs.subtracting(matched).sorted(by: Natural.less)
+    onlyInResult = theirs.subtracting(pairs.map(\.result)).sorted(by: Natural.less)
 
     if let misfit = Verification.misfit(pairs, source.graph, result.graph) {
       (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)
-      (judged, firstJudged, verdict) = ([], nil, .different)
-      notes = ["the models have different sizes; nothing was run"]
+      verdict = .different
+      notes = ["the two graphs have different shapes; nothing was run"]
       return
     }
-    let resultInputs = Verification.translated(inputs, correspondence)
-    let a = try source.session(returning: pairs.map(\.source), threads: options.threads)
-      .run(inputs.arrays)
-    let b = try result.session(returning: pairs.map(\.result), threads: options.threads)
-      .run(resultInputs)
-    values = try Verification.compare(pairs, a, b)
+    values = try Verification.compare(
+      pairs,
+      source.session(returning: pairs.map(\.source), threads: options.threads).run(inputs.arrays),
+      result.session(returning: pairs.map(\.result), threads: options.threads)
+        .run(Verification.translated(inputs, correspondence)))
     (weights, comparedWeights) = try Verification.compareWeights(source, result, contract)
 
     let absolute = options.absolute ?? 0
@@ -107,16 +113,13 @@ extension Verification {
       !(comparison.relative <= (limit ?? .infinity) || comparison.largest <= absolute)
     }
     first = values.first(where: beyond)
-    judged = []
-    firstJudged = nil
-    let identical = values.allSatisfy { $0.largest == 0 }
-    let inDoubt = first != nil || values.contains { $0.relative > 1e-6 }
-    let weightsDiffer =
-      contract != .lossy && weights.contains { $0.relative > 1e-5 && beyond($0) }
-    switch options.judge {
-    case .never: break
-    case .whenInDoubt where !inDoubt: break
-    case .always, .whenInDoubt:
+    // Without a tolerance that was given, an exact contract means every bit of every weight.
+    let strict = contract == .exact && options.relative == nil && options.absolute == nil
+    let weightsDiffer = strict ? !weights.isEmpty : weights.contains(where: beyond)
+    let inDoubt =
+      first != nil || weightsDiffer || !disagreements.isEmpty
+      || values.contains { $0.relative > 1e-6 }
+    if options.judge == .always || (options.judge == .whenInDoubt && inDoubt) {
       // Short rows are enough for a judge that computes with plain loops.
       let few = inputs.cut(rows: 2, length: 12)
       judged = try Verification.compare(
@@ -127,10 +130,10 @@ extension Verification {
       firstJudged = judged.first { $0.relative > Verification.judgeTolerance }
     }
     let sameFunction = !judged.isEmpty && firstJudged == nil
-    if identical, !weightsDiffer {
-      verdict = .identical
-    } else if weightsDiffer {
+    if !disagreements.isEmpty || weightsDiffer {
       verdict = .different
+    } else if values.allSatisfy({ $0.largest == 0 }) {
+      verdict = .identical
     } else if first == nil {
       verdict = judged.isEmpty || sameFunction ? .rounding : .close
     } else if sameFunction {
@@ -139,9 +142,6 @@ extension Verification {
       notes.append("Float32 exceeds the tolerance, but in Float64 both are the same function")
     } else {
       verdict = .different
-    }
-    if let only = onlyInSource.first(where: { source.outputNames.contains($0) }) {
-      notes.append("\(only) is an output of the source only; not compared")
     }
   }
 
@@ -181,15 +181,20 @@ extension Verification {
     for (use, name) in source.weightUses.sorted(by: { Natural.less($0.key, $1.key) }) {
       guard let other = theirs[use], compared.insert(name + "\n" + other).inserted else { continue }
       let (a, b) = try (source.weight(name), result.weight(other))
-      guard a.shape == b.shape else { continue }
-      if a.dtype == b.dtype {
-        let (x, y) = try (a.bytes(), b.bytes())
-        if x == y { continue }
+      guard a.shape == b.shape else {
+        // A transform that is not exact may change shapes; its values are what counts.
+        if contract == .exact {
+          differing.append(Comparison(use, misfit: "\(a.shape) against \(b.shape)"))
+        }
+        continue
       }
+      // In another precision, what counts is whether rounding alone explains it.
+      let narrower = a.dtype.size <= b.dtype.size ? a.dtype : b.dtype
+      if try a.cast(to: narrower).bytes() == b.cast(to: narrower).bytes() { continue }
       let comparison = Comparison(
         use, NDArray(shape: a.shape.extents, values: try a.floats()),
         NDArray(shape: b.shape.extents, values: try b.floats()))
-      if comparison.largest > 0 { differing.append(comparison) }
+      differing.append(comparison)
     }
     return (differing.sorted { $0.relative > $1.relative }, compared.count)
   }

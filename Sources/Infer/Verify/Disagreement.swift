@@ -1,0 +1,92 @@
+import Checkpoint
+
+/// Something that two models say differently of themselves.
+public struct Disagreement: Sendable, Equatable {
+  /// A configuration key, `heads`, or the name of a carried tensor.
+  public var subject: String
+  public var source: String
+  public var result: String
+}
+
+extension Disagreement {
+  /// Everything that is said differently and not explained by what a framework can hold.
+  ///
+  /// A framework fixes some values for all its models (bert4keras its epsilons, each its rule of
+  /// padding). A difference that only says so is no disagreement, as long as epsilons stay within
+  /// ``Epsilons/alike(_:_:)``; its effect is measured like any other.
+  static func all(
+    _ expected: FamilyArchitecture, _ source: RunnableModel, _ result: RunnableModel,
+    _ correspondence: Correspondence
+  ) throws -> [Disagreement] {
+    let there = result.architecture
+    let (a, b) = (expected.configuration, there.configuration)
+    let held = try DialectRegistry.named(result.dialect).computed(expected)
+    let holding = try DialectRegistry.named(source.dialect).computed(there)
+    var found: [Disagreement] = []
+    if a.depth != b.depth {
+      found.append(
+        Disagreement(subject: "applied layers", source: "\(a.depth)", result: "\(b.depth)"))
+    }
+    for key in ConfigurationKey.all where isCompared(key.name, expected, there, correspondence) {
+      let (x, y) = (key.get(a), key.get(b))
+      let same = x == y || (x.double != nil && x.double == y.double)
+      let explained =
+        (key.get(held) == y || key.get(holding) == x)
+        && (!key.name.hasSuffix("_eps") || Epsilons.alike(x.double ?? 0, y.double ?? 0))
+      if !same && !explained {
+        found.append(
+          Disagreement(
+            subject: key.name, source: x.string ?? x.compact, result: y.string ?? y.compact))
+      }
+    }
+    // A sequence head is called nsp in BERT and sop in ALBERT.
+    func heads(_ architecture: FamilyArchitecture) -> [String] {
+      architecture.heads.sorted().map { $0 == .sop ? "nsp" : $0.rawValue }
+    }
+    let (mine, theirs) = (heads(expected), heads(there))
+    if Set(mine) != Set(theirs) {
+      found.append(
+        Disagreement(
+          subject: "heads", source: mine.isEmpty ? "none" : mine.joined(separator: ", "),
+          result: theirs.isEmpty ? "none" : theirs.joined(separator: ", ")))
+    }
+    return try found + carried(source, result)
+  }
+
+  private static func isCompared(
+    _ key: String, _ a: FamilyArchitecture, _ b: FamilyArchitecture,
+    _ correspondence: Correspondence
+  ) -> Bool {
+    let heads = a.heads.intersection(b.heads)
+    return switch key {
+    // How layers are shared is no part of the function; their number is compared as depth.
+    case "num_hidden_layers", "num_hidden_groups", "inner_group_num": false
+    case "vocab_size": correspondence.tokens == nil
+    case "pooler_activation": heads.contains(.pooler)
+    case "head_norm_eps": heads.contains(.mlm)
+    case "head_output": !heads.isDisjoint(with: [.mlm, .nsp, .sop])
+    default: true
+    }
+  }
+
+  /// Tensors of no known meaning, by name and by bits.
+  private static func carried(
+    _ source: RunnableModel, _ result: RunnableModel
+  ) throws -> [Disagreement] {
+    var found: [Disagreement] = []
+    for name in Set(source.carried.keys).union(result.carried.keys).sorted(by: Natural.less) {
+      let (a, b) = (source.carried[name], result.carried[name])
+      if let a, let b, a.dtype == b.dtype, a.shape == b.shape, try a.bytes() == b.bytes() {
+        continue
+      }
+      func state(_ tensor: Tensor?) -> String {
+        tensor.map { "\($0.dtype.rawValue) \($0.shape)" } ?? "missing"
+      }
+      let same = state(a) == state(b)
+      found.append(
+        Disagreement(
+          subject: name, source: state(a), result: same ? "other values" : state(b)))
+    }
+    return found
+  }
+}
