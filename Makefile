@@ -13,7 +13,7 @@ build: setup ## The command, optimized.
 	swift build $(BUILD_FLAGS) --product ckpt
 
 test: setup ## All tests; no Python needed.
-	OPENBLAS_NUM_THREADS=1 swift test $(BUILD_FLAGS) --disable-xctest
+	swift test $(BUILD_FLAGS) --disable-xctest
 
 lint: ## Formatting, and what may import what.
 	@scripts/lint.sh

@@ -13,8 +13,10 @@ let common: [SwiftSetting] = [
 /// The file border: every unsafe expression is marked and explained.
 let border: [SwiftSetting] = common + [.strictMemorySafety()]
 
-/// C code is compiled for any x86-64 and picks its vector path at run time.
-let cWarnings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]
+/// C code of our own: no warnings either.
+let strictC: [CSetting] = [
+  .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+]
 
 let package = Package(
   name: "ckpt",
@@ -32,12 +34,10 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
-    .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: cWarnings),
+    .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
-    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+    .target(name: "CKernels", cSettings: strictC),
 
     .target(
       name: "Checkpoint", dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip"],

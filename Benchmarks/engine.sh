@@ -13,11 +13,10 @@ python=${PYTHON:-python3}
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
-swift build -c release --build-tests --scratch-path "${SCRATCH:-.build}" >/dev/null
 for turn in $(seq "$turns"); do
   # Turn about, so that what else the machine does falls on all of them.
   CKPT_BENCH=$sizes CKPT_BENCH_THREADS=$threads CKPT_BENCH_ROUNDS=9 swift test -c release \
-    --scratch-path "${SCRATCH:-.build}" --disable-xctest --skip-build --filter SessionBenchmark |
+    --scratch-path "${SCRATCH:-.build}" --disable-xctest --filter SessionBenchmark |
     grep '^ckpt ' >>"$results"
   "$python" -W ignore Benchmarks/engine_peers.py --threads "$threads" --rounds 9 --sizes "$sizes" \
     2>/dev/null >>"$results"

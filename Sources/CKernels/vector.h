@@ -16,7 +16,9 @@ typedef float vf_unaligned __attribute__((vector_size(4 * LANES), aligned(4)));
 
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void store(float *p, vf x) { *(vf_unaligned *)p = x; }
-INLINE vf all(float x) { return (vf){} + x; }
+// Taking 0 away changes no number, so this is a broadcast; adding 0 would change -0, and is an
+// addition.
+INLINE vf all(float x) { return x - (vf){}; }
 
 /// `count` < LANES elements; the others are `rest`.
 INLINE vf load_part(const float *p, size_t count, float rest) {

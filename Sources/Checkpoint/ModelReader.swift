@@ -137,6 +137,13 @@ public struct ModelReader: Sendable {
       if let other = settings[name], case .file(let file) = other.origin,
         !ModelReader.same(other.value, value)
       {
+        guard options.configurationPath == nil else {
+          throw CheckpointError(
+            .mismatch, .file(file),
+            "says \(name) is \(other.value.compact); model_config in the weights says "
+              + value.compact,
+            hint: "--set \(name)=VALUE decides")
+        }
         warnings.append(
           "\(Paths.name(of: file)) says \(name) is \(other.value.compact), model_config in the "
             + "weights says \(value.compact), which is used")

@@ -145,9 +145,12 @@ struct Conversion {
     // Shards are opened by their index; what an earlier run left at the target is not the result.
     let weights = destination.weights
     let main = output.staged(
-      output.writes(weights) ? weights : weights.dropSuffix + ".safetensors.index.json")
+      output.writes(weights) ? weights : Safetensors.indexPath(for: weights))
+    // A staged configuration is found beside the weights; one that stays where it was is named.
     let configured = output.staged(destination.configuration)
-    if Paths.isFile(configured) { reading.configurationPath = configured }
+    if !output.writes(destination.configuration), Paths.isFile(configured) {
+      reading.configurationPath = configured
+    }
     if let spelling { reading.dialect = try dialectName(spelling) }
     reading.family = transformed?.architecture.family
     if spelling == nil { reading.settings = request.reading.settings }
@@ -192,9 +195,4 @@ struct Conversion {
     }
     return nil
   }
-}
-
-extension String {
-  /// The path without its last suffix.
-  fileprivate var dropSuffix: String { Paths.join(Paths.folder(of: self), Paths.stem(of: self)) }
 }

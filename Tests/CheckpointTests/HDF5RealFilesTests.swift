@@ -44,8 +44,10 @@ struct HDF5RealFilesTests {
     let scratch = try HDF5Scratch()
     for name in Paths.list(folder) where !name.hasPrefix("UPSTREAM") {
       let original = try KerasHDF5().read(Probe(Paths.join(folder, name)))
+      guard original.tensors.allSatisfy({ $0.byteCount < 64 << 20 }) else { continue }
       let first = try scratch.rewritten(original, "1")
-      #expect(try first.summary() == original.summary(), "\(name)")
+      let (found, expected) = (try first.summary(), try original.summary())
+      #expect(found == expected, "\(name): \(found.difference(from: expected).prefix(2))")
       #expect(first.warnings == original.warnings)
       let second = try scratch.rewritten(first, "2")
       #expect(try File.contents(of: first.path) == File.contents(of: second.path), "\(name)")

@@ -81,7 +81,7 @@ struct KerasHDF5Reading {
 
   /// Adds what no layer names, in natural order.
   private mutating func addRest() {
-    let paths = index.groups.map(\.path).sorted(by: NaturalOrder.precedes)
+    let paths = index.groups.map(\.path).sorted(by: Natural.less)
     let members = Set(
       index.groups.lazy.filter { !$0.path.isEmpty }.map { HDF5Index.parent(of: $0.path) }
         + index.datasets.lazy.map { HDF5Index.parent(of: $0.path) })
@@ -99,7 +99,7 @@ struct KerasHDF5Reading {
       own[HDF5Index.parent(of: dataset.path), default: []].append(dataset)
     }
     for path in paths {
-      let unlisted = (own[path] ?? []).sorted { NaturalOrder.precedes($0.path, $1.path) }
+      let unlisted = (own[path] ?? []).sorted { Natural.less($0.path, $1.path) }
       if places[path] == nil {
         let isPlain = path.isEmpty || path == KerasHDF5Names.modelWeights
         let isWorthy =
@@ -111,7 +111,7 @@ struct KerasHDF5Reading {
       guard let place = places[path] else { continue }
       for dataset in unlisted { add(dataset, to: place) }
     }
-    let rest = groups[before...].sorted { NaturalOrder.precedes($0.name, $1.name) }
+    let rest = groups[before...].sorted { Natural.less($0.name, $1.name) }
     groups.replaceSubrange(before..., with: rest)
   }
 }

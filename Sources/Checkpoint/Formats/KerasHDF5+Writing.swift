@@ -26,8 +26,10 @@ struct KerasHDF5Plan {
       let layers = KerasHDF5Plan.layers(checkpoint, in: container)
       layerPaths = Set(layers.map { KerasHDF5Names.weightPath($0, of: container) })
       if container.isEmpty {
+        // A list without a version says Keras 1, whose weights loaders convert: it stays without.
+        let isNew = KerasHDF5Names.list(KerasHDF5Names.layerNames, in: root) == nil
         KerasHDF5Plan.set(KerasHDF5Names.layerNames, layers, in: &root)
-        KerasHDF5Plan.addWriter(to: &root)
+        if isNew { KerasHDF5Plan.addWriter(to: &root) }
       } else {
         KerasHDF5Plan.set(KerasHDF5Names.layerNames, layers, in: &model)
       }

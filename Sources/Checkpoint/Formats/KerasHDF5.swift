@@ -30,8 +30,10 @@ public struct KerasHDF5: Format {
   public var name: String { "keras-h5" }
   public var aliases: [String] { ["h5", "hdf5", "keras"] }
   public var summary: String { "Keras weights or model in HDF5 (.h5), and plain HDF5" }
-  public var suffixes: [String] { ["h5", "hdf5", "weights.h5"] }
-  public var customaryNames: [String] { ["model.weights.h5", "model.h5", "weights.h5"] }
+  public var suffixes: [String] { ["h5", "hdf5", "weights"] }
+  public var customaryNames: [String] {
+    ["model.weights.h5", "model.h5", "weights.h5", "tf_model.h5"]
+  }
 
   public func recognises(_ probe: Probe) -> Bool { HDF5.recognises(probe.file) }
 

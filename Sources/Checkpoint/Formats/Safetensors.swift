@@ -13,6 +13,11 @@ public struct Safetensors: Format {
 
   /// The metadata key that holds groups and attributes as JSON.
   static let layoutKey = "ckpt.layout"
+  /// The index of a file that is split into shards.
+  public static func indexPath(for path: String) -> String {
+    path.replacingSuffix(".safetensors", with: "") + ".safetensors.index.json"
+  }
+
   /// Bytes that a header may have, as in the reference implementation.
   static let largestHeader = 100_000_000
 
@@ -274,10 +279,8 @@ extension Safetensors {
     let metadata = try metadata(
       checkpoint, reordered: tensors.map(\.name) != stored.map(\.name))
     let shards = try split(tensors, limit: options.maxShardSize)
-    let stem = Paths.join(
-      Paths.folder(of: path),
-      Paths.name(of: path).replacingSuffix(".safetensors", with: ""))
-    let indexPath = stem + ".safetensors.index.json"
+    let stem = path.replacingSuffix(".safetensors", with: "")
+    let indexPath = Safetensors.indexPath(for: path)
     // Beside a single file an older index, and beside an index an older file, would be read first
     // by some: transformers prefers the file.
     guard options.maxShardSize != nil, shards.count > 1 else {

@@ -23,7 +23,7 @@ public struct HDF5Dataset: Sendable {
 }
 
 extension HDF5Index {
-  /// The last component of `path`'s parent path; empty for an object of the root.
+  /// The path of the group that holds `path`; empty for an object of the root.
   static func parent(of path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
     return String(path[..<slash])

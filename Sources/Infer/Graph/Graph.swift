@@ -60,6 +60,7 @@ public struct Graph: Sendable {
     // Weights have names too; a weight and the value made with it may share one.
     outputs.first { $0.name == name }?.value
       ?? nodes.first { self[$0.result].name == name && !name.isEmpty }?.result
+      ?? values.firstIndex { $0.name == name && !name.isEmpty }.map(ID.init)
   }
 
   /// The names of inner values that can be tapped, in the order in which they are computed.

@@ -5,8 +5,9 @@ extension Activation {
   public func callAsFunction<Scalar: ReferenceScalar>(_ x: Scalar) -> Scalar {
     switch self {
     case .linear: x
-    case .relu: max(0, x)
-    case .relu6: min(6, max(0, x))
+    // Comparisons are so put that NaN stays NaN, as in the frameworks.
+    case .relu: x < 0 ? 0 : x
+    case .relu6: x < 0 ? 0 : x > 6 ? 6 : x
     case .tanh: Scalar.tanh(x)
     case .sigmoid: Activation.logistic(x)
     case .geluErf: 0.5 * x * (1 + Scalar.erf(x * Scalar(0.5).squareRoot()))
@@ -21,9 +22,9 @@ extension Activation {
     case .softplus: Activation.logOnePlusExp(x)
     case .softsign: x / (1 + abs(x))
     case .exponential: Scalar.exp(x)
-    case .hardSigmoid: max(0, min(1, 0.2 * x + 0.5))
+    case .hardSigmoid: x < -2.5 ? 0 : x > 2.5 ? 1 : 0.2 * x + 0.5
     case .leakyRelu: x > 0 ? x : 0.2 * x
-    case .squaredRelu: x > 0 ? x * x : 0
+    case .squaredRelu: x < 0 ? 0 : x * x
     }
   }
 
