@@ -1,8 +1,7 @@
 #!/bin/sh
 # Python peers load what ckpt wrote, and ckpt loads what they wrote. A line for each check; at the end how many passed
 # and failed. Exit code 1 when one failed.
-# Usage: scripts/interop/run.sh [--all] [WORD...]     only checks whose name holds one of the words
-#   --all          also with Keras 3, an environment of its own (as large again as the others)
+# Usage: scripts/interop/run.sh [WORD...]     only checks whose name holds one of the words
 #   CKPT=…         the command to check; otherwise .build/release/ckpt is built
 #   INTEROP_TRACE  with any value: Python's traces of what failed
 set -eu
@@ -11,11 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"
 
-peers='torch:with_transformers torch:with_safetensors torch:with_numpy keras2:with_bert4keras keras2:with_keras'
-if [ "${1:-}" = --all ]; then
-    shift
-    peers="$peers keras3:with_keras3"
-fi
+peers='torch:with_transformers torch:with_safetensors torch:with_numpy keras2:with_bert4keras keras2:with_keras
+keras3:with_keras3'
 
 if [ -z "${CKPT:-}" ]; then
     swift build -c release --product ckpt

@@ -3,6 +3,7 @@ import os
 
 os.environ['KERAS_BACKEND'] = 'jax'
 
+import absl.logging
 import h5py
 import keras
 import numpy as np
@@ -106,4 +107,5 @@ def checks():
 
 
 if __name__ == '__main__':
+    absl.logging.set_verbosity('error')
     run_checks(checks())
