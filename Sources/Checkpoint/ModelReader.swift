@@ -175,7 +175,9 @@ public struct ModelReader: Sendable {
     let isNumber = Double(text) != nil
     let raw = isNumber ? JSON.literal(text) : JSON.string(text)
     if name == "layer_norm_eps" {
-      for key in ConfigurationKey.epsilons { try set(key, text, dialect, &settings) }
+      for key in ConfigurationKey.epsilons.compactMap(ConfigurationKey.named) {
+        settings.set(key.name, try ModelReader.value(raw, of: key, dialect, place), .flag)
+      }
       return
     }
     guard let key = ConfigurationKey.named(name) else {

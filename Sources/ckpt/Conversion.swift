@@ -209,7 +209,7 @@ struct Conversion {
       proof.verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: Probes.text(for: model.architecture.configuration, rows: 3, longest: 16),
-        expecting: transformed.architecture, correspondence: correspondence,
+        expecting: held(transformed.architecture), correspondence: correspondence,
         options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
@@ -218,6 +218,15 @@ struct Conversion {
       proof.notRun = error.reason
     }
     return proof
+  }
+
+  /// What the target's framework computes for an architecture; where that differs, spelling has
+  /// said so or refused.
+  private func held(_ architecture: FamilyArchitecture) throws -> FamilyArchitecture {
+    guard let spelling else { return architecture }
+    var copy = architecture
+    copy.configuration = try DialectRegistry.named(dialectName(spelling)).computed(architecture)
+    return copy
   }
 
   private func dialectName(_ spelling: Spelling) throws -> String {

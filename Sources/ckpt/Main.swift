@@ -50,7 +50,8 @@ struct Main: ParsableCommand {
     } catch {
       guard let failure = Failure(error) else {
         if CommandLine.arguments.contains("--json"), exitCode(for: error) == .validationFailure {
-          Failure(usage: fullMessage(for: error)).report(json: true)
+          Failure(usage: message(for: error)).report(json: true)
+          fflush(nil)
           _exit(exitCode(for: error).rawValue)
         }
         exit(withError: error)

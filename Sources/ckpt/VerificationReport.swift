@@ -63,6 +63,7 @@ struct VerificationReport {
 
   private func summary(_ worst: Comparison?) -> String {
     guard let worst else { return "" }
+    if worst.largest == 0 { return ", all equal to the bit" }
     return ", largest relative difference \(Text.small(worst.relative)) at \(worst.name)"
       + (verification.tolerance.isFinite
         ? " (tolerance \(Text.small(verification.tolerance)))" : "")

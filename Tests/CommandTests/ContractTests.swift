@@ -116,6 +116,30 @@ import Testing
         arguments: ["run", albert, "--task", "fill-mask", "x"], code: 2, words: ["vocabulary"]),
       Failure(arguments: ["run", albert], code: 64, words: ["--inputs"]),
       Failure(
+        arguments: ["info", albert, "--set", "layer_norm_eps=abc"], code: 2,
+        words: ["layer_norm_eps", "abc"]),
+      Failure(
+        arguments: ["info", albert, "--set", "num_hidden_layers=9999999"], code: 2,
+        words: ["num_hidden_layers", "at most"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x.safetensors", "--max-shard-size", "1e14GB"],
+        code: 64, words: ["--max-shard-size"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x.h5", "--max-shard-size", "1MB"], code: 64,
+        words: ["one file"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x", "--to", "hf", "--allow-drop", "nosuch*"],
+        code: 64, words: ["nosuch*", "matches nothing"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x", "--to", "hf", "--allow-drop", "pooler.*"],
+        code: 64, words: ["--allow-drop 'sop.*'"]),
+      Failure(
+        arguments: [
+          "convert", Command.fixtures + "/hf-bert-gelu-new", "OUT/x.h5", "--to", "bert4keras",
+        ], code: 2, words: ["1e-05", "1e-12", "--set"]),
+      Failure(arguments: ["info", albert, "--json", "--bogus"], code: 64, words: ["\"error\""]),
+      Failure(arguments: ["info", ""], code: 64, words: ["empty"]),
+      Failure(
         arguments: ["verify", albert, bert], code: 1,
         words: ["embeddings.token", "[batch, length, 20] against [batch, length, 48]"]),
     ]

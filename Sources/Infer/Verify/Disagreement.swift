@@ -20,8 +20,11 @@ extension Disagreement {
   ) throws -> [Disagreement] {
     let there = result.architecture
     let (a, b) = (expected.configuration, there.configuration)
-    let held = try DialectRegistry.named(result.dialect).computed(expected)
-    let holding = try DialectRegistry.named(source.dialect).computed(there)
+    // What each framework makes of the other's configuration, with its own way of sharing layers.
+    let held = try DialectRegistry.named(result.dialect).computed(expected.sharing(like: there))
+    let holding = try DialectRegistry.named(source.dialect).computed(there.sharing(like: expected))
+    let sameFramework =
+      source.dialect == result.dialect && (a.groups == nil) == (b.groups == nil)
     var found: [Disagreement] = []
     if a.depth != b.depth {
       found.append(
@@ -31,7 +34,7 @@ extension Disagreement {
       let (x, y) = (key.get(a), key.get(b))
       let same = x == y || (x.double != nil && x.double == y.double)
       let explained =
-        (key.get(held) == y || key.get(holding) == x)
+        !sameFramework && (key.get(held) == y || key.get(holding) == x)
         && (!key.name.hasSuffix("_eps") || Epsilons.alike(x.double ?? 0, y.double ?? 0))
       if !same && !explained {
         found.append(
@@ -88,5 +91,16 @@ extension Disagreement {
           subject: name, source: state(a), result: same ? "other values" : state(b)))
     }
     return found
+  }
+}
+
+extension FamilyArchitecture {
+  /// The same architecture with its layers shared as another's are.
+  fileprivate func sharing(like other: FamilyArchitecture) -> FamilyArchitecture {
+    var copy = self
+    copy.configuration.groups = other.configuration.groups
+    copy.configuration.innerGroups = other.configuration.innerGroups
+    copy.configuration.layers = other.configuration.layers
+    return copy
   }
 }
