@@ -86,21 +86,20 @@ public enum Epsilons {
   static func remarks(
     _ own: Configuration, _ framework: Configuration, _ heads: Set<Head>, _ name: String
   ) throws(CheckpointError) -> [String] {
-    var remarks: [String] = []
-    for (key, a, b) in [
+    let differing = [
       ("embedding_norm_eps", own.embeddingNormEpsilon, framework.embeddingNormEpsilon),
       ("block_norm_eps", own.blockNormEpsilon, framework.blockNormEpsilon),
       ("head_norm_eps", own.headNormEpsilon, framework.headNormEpsilon),
-    ] where a != b && (key != "head_norm_eps" || heads.contains(.mlm)) {
-      guard alike(a, b) else {
-        throw CheckpointError(
-          .unsupported, Place(member: key),
-          "\(name) computes with \(b); the source computes with \(a)",
-          hint: "to accept another function: --set \(key)=\(b)")
-      }
-      remarks.append("\(name) computes \(key) \(b); the source \(a)")
+    ].filter { key, a, b in a != b && (key != "head_norm_eps" || heads.contains(.mlm)) }
+    let unlike = differing.filter { !alike($0.1, $0.2) }
+    if let (key, a, b) = unlike.first {
+      throw CheckpointError(
+        .unsupported, Place(member: key),
+        "\(name) computes with \(b); the source computes with \(a)",
+        hint: "to accept another function: "
+          + unlike.map { "--set \($0.0)=\($0.2)" }.joined(separator: " "))
     }
-    return remarks
+    return differing.map { key, a, b in "\(name) computes \(key) \(b); the source \(a)" }
   }
 }
 
