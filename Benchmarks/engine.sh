@@ -1,23 +1,39 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Times the engine, torch and ONNX Runtime on the same random encoder of BERT-base's size, in turns,
 # and prints ratios: above 1 the engine is faster.
 #
-# Usage: Benchmarks/engine.sh [SIZES [THREADS [TURNS]]]     e.g. 1x16,1x128,8x128 2 3
-# PYTHON names a Python with what engine_peers.py needs. SCRATCH is SwiftPM's build folder.
-set -eu
+# Usage: Benchmarks/engine.sh [SIZES [THREADS [TURNS]]]     such as 1x16,1x128,8x128 2 3
+# CKPT is the built command, PYTHON a Python with what engine_peers.py and convert_data.py need.
+set -euo pipefail
 cd "$(dirname "$0")/.."
 sizes=${1:-1x16,1x128,8x128}
 threads=${2:-$(nproc)}
 turns=${3:-3}
 python=${PYTHON:-python3}
+mkdir -p .bench
+model=.bench/base.h5
+[ -f "$model" ] || "$python" Benchmarks/convert_data.py "$model"
+echo '{"num_attention_heads": 12, "hidden_act": "gelu"}' >.bench/base.config.json
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
+# One line a size, as engine_peers.py prints it: name, size, threads, wall median and minimum, and
+# processor median in milliseconds.
+engine() {
+  local size
+  for size in ${sizes//,/ }; do
+    "$CKPT" bench "$model" --batch "${size%x*}" --length "${size#*x}" --threads "$threads" \
+      --seconds 4 --json | "$python" -c '
+import json, sys
+r = json.load(sys.stdin)
+times = [r[k] * 1e3 for k in ("median_seconds", "min_seconds", "median_processor_seconds")]
+print("ckpt", r["batch"], r["length"], r["threads"], *(f"{t:.3f}" for t in times))'
+  done
+}
+
 for turn in $(seq "$turns"); do
   # Turn about, so that what else the machine does falls on all of them.
-  CKPT_BENCH=$sizes CKPT_BENCH_THREADS=$threads CKPT_BENCH_ROUNDS=9 swift test -c release \
-    --scratch-path "${SCRATCH:-.build}" --disable-xctest --filter SessionBenchmark |
-    grep '^ckpt ' >>"$results"
+  engine >>"$results"
   "$python" -W ignore Benchmarks/engine_peers.py --threads "$threads" --rounds 9 --sizes "$sizes" \
     2>/dev/null >>"$results"
 done

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Glibc
 import Infer
 
 /// `ckpt bench`: how fast a model runs here.
@@ -45,36 +46,58 @@ struct Bench: ParsableCommand, JSONCommand {
     let clock = ContinuousClock()
     let first = try clock.measure { _ = try session.run(inputs.arrays) }
     var times: [Double] = []
+    var processorTimes: [Double] = []
     let start = clock.now
     repeat {
+      let before = Self.processorTime()
       times.append(try clock.measure { _ = try session.run(inputs.arrays) } / .seconds(1))
+      processorTimes.append(Self.processorTime() - before)
     } while clock.now - start < .seconds(seconds) || times.count < 3
-    times.sort()
-    let median = times[times.count / 2]
-    report(first / .seconds(1), median, times, session.threads, length)
+    report(
+      Measured(
+        first: first / .seconds(1), times: times.sorted(), processorTimes: processorTimes.sorted(),
+        threads: session.threads, length: length))
   }
 
-  private func report(
-    _ first: Double, _ median: Double, _ times: [Double], _ threads: Int, _ length: Int
-  ) {
-    let tokens = Double(batch * length) / median
+  /// What was measured, in seconds; lists are sorted.
+  private struct Measured {
+    var first: Double
+    var times: [Double]
+    var processorTimes: [Double]
+    var threads: Int
+    var length: Int
+    var median: Double { times[times.count / 2] }
+  }
+
+  /// Seconds of processor time that the process has used, all threads together.
+  private static func processorTime() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  private func report(_ measured: Measured) {
+    let (times, median) = (measured.times, measured.median)
+    let tokens = Double(batch * measured.length) / median
     if output.json {
       print(
         JSON.object([
-          .init("batch", .number(batch)), .init("length", .number(length)),
-          .init("threads", .number(threads)), .init("runs", .number(times.count)),
-          .init("first_seconds", .number(first)), .init("median_seconds", .number(median)),
+          .init("batch", .number(batch)), .init("length", .number(measured.length)),
+          .init("threads", .number(measured.threads)), .init("runs", .number(times.count)),
+          .init("first_seconds", .number(measured.first)), .init("median_seconds", .number(median)),
           .init("min_seconds", .number(times[0])),
           .init("max_seconds", .number(times[times.count - 1])),
+          .init(
+            "median_processor_seconds", .number(measured.processorTimes[times.count / 2])),
           .init("tokens_per_second", .number(tokens)),
         ]).pretty)
       return
     }
     func milliseconds(_ seconds: Double) -> String { "\(Text.decimal(seconds * 1000, 2)) ms" }
     print(
-      "\(batch)×\(length) tokens, \(Text.plural(threads, "thread")): median "
+      "\(batch)×\(measured.length) tokens, \(Text.plural(measured.threads, "thread")): median "
         + "\(milliseconds(median)) of \(times.count) runs (\(milliseconds(times[0])) to "
-        + "\(milliseconds(times[times.count - 1])), first \(milliseconds(first))), "
+        + "\(milliseconds(times[times.count - 1])), first \(milliseconds(measured.first))), "
         + "\(Text.grouped(Int(tokens))) tokens/s")
   }
 }
