@@ -52,12 +52,19 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: common),
 
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint"], swiftSettings: common),
+    .target(
+      name: "TestSupport", dependencies: ["Checkpoint"], path: "Tests/TestSupport",
+      swiftSettings: common),
+    .testTarget(
+      name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"], swiftSettings: common),
     .testTarget(
       name: "TransformsTests", dependencies: ["Transforms", "Checkpoint"], swiftSettings: common),
-    .testTarget(name: "InferTests", dependencies: ["Infer", "Checkpoint"], swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["ckpt", "Checkpoint"], swiftSettings: common),
+      name: "InferTests", dependencies: ["Infer", "Checkpoint", "TestSupport"],
+      swiftSettings: common),
+    .testTarget(
+      name: "CommandTests", dependencies: ["ckpt", "Checkpoint", "TestSupport"],
+      swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,11 +1,12 @@
 import Checkpoint
+import TestSupport
 import Testing
 
 /// The tables against what the frameworks write.
 @Suite struct DialectTests {
   /// A row of `b4k-names.json`: layer, names of weights, shapes.
   private func expectedLayers(_ key: String) throws -> [(layer: String, weights: [String])] {
-    let bytes = try File.contents(of: TestFixtures.path("b4k-names.json"))
+    let bytes = try File.contents(of: Fixtures.path("b4k-names.json"))
     let rows = try #require(try JSON(parsing: bytes)[key]?.array)
     return rows.compactMap { row in
       guard let parts = row.array, let layer = parts[0].string else { return nil }
@@ -28,7 +29,7 @@ import Testing
   ) throws {
     let sequence = !test.heads.isDisjoint(with: [.nsp, .sop])
     func flag(_ value: Bool) -> String { value ? "1" : "0" }
-    let bytes = try File.contents(of: TestFixtures.path("b4k-names.json"))
+    let bytes = try File.contents(of: Fixtures.path("b4k-names.json"))
     let keys = try #require(try JSON(parsing: bytes).members?.map(\.key))
     // The key says pool, nsp and mlm in the spelling of the file.
     let wanted = [test.heads.contains(.pooler), sequence, test.heads.contains(.mlm)]

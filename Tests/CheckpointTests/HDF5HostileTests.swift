@@ -1,11 +1,12 @@
 import Checkpoint
+import TestSupport
 import Testing
 
 /// Damaged files: an error or a listing, never a crash, a hang or bytes of the wrong number.
 @Suite struct HDF5HostileTests {
   /// Opens `bytes` and reads what opens; tells whether it was refused.
   @discardableResult
-  private static func survive(_ bytes: [UInt8], _ scratch: HDF5Scratch, payload: Bool) throws
+  private static func survive(_ bytes: [UInt8], _ scratch: TemporaryFolder, payload: Bool) throws
     -> Bool
   {
     let path = try scratch.file("damaged.h5", bytes)
@@ -29,7 +30,7 @@ import Testing
   }
 
   private static func small() throws -> [UInt8] {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let groups = ["dense", "norm", "dropout"].map { name in
       Group(
         name: name,
@@ -52,8 +53,8 @@ import Testing
   }
 
   private func mutate(_ bytes: [UInt8], seed: UInt64, count: Int, payload: Bool) throws {
-    let scratch = try HDF5Scratch()
-    var random = HDF5Random(seed: seed)
+    let scratch = try TemporaryFolder()
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<count {
       var damaged = bytes
       for _ in 0..<Int.random(in: 1...16, using: &random) {
@@ -65,7 +66,7 @@ import Testing
   }
 
   @Test func `every truncation is refused`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let bytes = try Self.small()
     for length in stride(from: 0, to: bytes.count, by: 61) {
       #expect(try Self.survive(Array(bytes[..<length]), scratch, payload: true), "\(length)")
@@ -73,7 +74,7 @@ import Testing
   }
 
   @Test func `text behind the signature is refused`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let bytes = HDF5.signature + [UInt8](repeating: UInt8(ascii: "x"), count: 3000)
     #expect(try Self.survive(bytes, scratch, payload: true))
     let path = try scratch.file("no.h5", Array("not HDF5".utf8))

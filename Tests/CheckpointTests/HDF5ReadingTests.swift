@@ -1,6 +1,7 @@
 import Checkpoint
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct HDF5ReadingTests {
@@ -49,7 +50,7 @@ import Testing
   func `any window of a payload reads`(_ name: String) throws {
     let tensor = try HDF5Fixtures.read("layouts.h5").tensor(name)
     let whole = try tensor.bytes()
-    var random = HDF5Random(seed: 7)
+    var random = SeededGenerator(seed: 7)
     for _ in 0..<12 {
       let offset = Int.random(in: 0..<whole.count, using: &random)
       let count = Int.random(in: 0...(whole.count - offset), using: &random)
@@ -127,7 +128,7 @@ import Testing
   }
 
   @Test func `an image inside another file opens`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let inner = try File.contents(of: HDF5Fixtures.folder + "/layouts.h5")
     let path = try scratch.file("outer", [UInt8](repeating: 7, count: 1001) + inner + [1, 2, 3])
     let index = try HDF5.index(of: File(path), offset: 1001, length: inner.count)
@@ -160,7 +161,7 @@ import Testing
   }
 
   @Test func `a read-only file in a read-only folder opens`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let path = try scratch.file("a.h5", File.contents(of: HDF5Fixtures.folder + "/userblock.h5"))
     chmod(path, 0o444)
     chmod(scratch.path, 0o555)

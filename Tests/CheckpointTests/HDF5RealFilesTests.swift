@@ -1,5 +1,6 @@
 import Checkpoint
 import Glibc
+import TestSupport
 import Testing
 
 /// Files made by other people, with what h5py reads from them; run where a folder with both is
@@ -41,7 +42,7 @@ struct HDF5RealFilesTests {
 
   @Test(arguments: sets) func `every file returns from being written`(_ set: String) throws {
     let folder = "\(try #require(realFiles))/files/\(set)"
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     for name in Paths.list(folder) where !name.hasPrefix("UPSTREAM") {
       let original = try KerasHDF5().read(Probe(Paths.join(folder, name)))
       guard original.tensors.allSatisfy({ $0.byteCount < 64 << 20 }) else { continue }

@@ -1,5 +1,6 @@
 import Checkpoint
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct KerasHDF5Tests {
@@ -22,7 +23,7 @@ import Testing
     arguments: DType.allCases.filter { $0 != .bf16 },
     [[], [0], [7], [0, 3], [2, 3], [1, 2, 1, 5]])
   func `every type and shape returns`(_ dtype: DType, _ extents: [Int]) throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let shape = Shape(extents)
     let bytes = (0..<(shape.count * dtype.size)).map { index in
       dtype == .bool ? UInt8(index % 2) : UInt8(truncatingIfNeeded: index &* 37)
@@ -37,7 +38,7 @@ import Testing
   }
 
   @Test func `layers without a list get one, as Keras writes it`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let back = try scratch.rewritten(Self.plainLayers)
     #expect(back.groups.map(\.name) == Self.plainLayers.groups.map(\.name))
     #expect(back.tensors.map(\.name) == Self.plainLayers.tensors.map(\.name))
@@ -57,7 +58,7 @@ import Testing
   }
 
   @Test func `attributes that are given stand before our own`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     var checkpoint = Self.plainLayers
     checkpoint.set(Attribute("keras_version", text: "2.3.1"))
     let back = try scratch.rewritten(checkpoint)
@@ -66,14 +67,14 @@ import Testing
   }
 
   @Test func `a file of Keras 1 does not get a version`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     var checkpoint = try scratch.rewritten(Self.plainLayers)
     checkpoint.attributes.removeAll { $0.name != "layer_names" }
     #expect(try scratch.rewritten(checkpoint, "1.h5").summary() == checkpoint.summary())
   }
 
   @Test func `plain names stay plain`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let names = ["bert.encoder.layer.0.weight", "bert.pooler.bias", "cls/bias"]
     let back = try scratch.rewritten(
       Checkpoint(groups: [Group(name: "", tensors: names.map { Self.tensor($0) })]))
@@ -83,7 +84,7 @@ import Testing
   }
 
   @Test func `a whole model returns as it was`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let fixed = Attribute.TextType(size: 12, utf8: false, padding: .nullPadded)
     func names(_ name: String, _ texts: [String], type: Attribute.TextType) -> Attribute {
       Attribute(name, .text(texts, shape: [texts.count], type: type))
@@ -123,7 +124,7 @@ import Testing
   func `writing what was read gives the same checkpoint and the same bytes`(
     _ name: String
   ) throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let original = try HDF5Fixtures.read(name)
     let first = try scratch.rewritten(original, "first.h5")
     let second = try scratch.rewritten(first, "second.h5")
@@ -142,7 +143,7 @@ import Testing
   }
 
   @Test func `long lists are split as Keras splits them`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let names = (0..<3000).map { "a_layer_with_a_long_name_of_50_bytes_in_all_n_\(1000 + $0)" }
     let checkpoint = Checkpoint(
       groups: names.map { Group(name: $0) }
@@ -156,7 +157,7 @@ import Testing
   }
 
   @Test func `an attribute that no old file can hold makes a newer file`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let large = Attribute(
       "large", .numbers(.f32, shape: [20000], bytes: [UInt8](repeating: 3, count: 80000)))
     let checkpoint = Checkpoint(
@@ -165,7 +166,7 @@ import Testing
   }
 
   @Test func `lists that no longer agree are made anew`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     var checkpoint = try scratch.rewritten(Self.plainLayers)
     checkpoint.groups.remove(at: 0)
     checkpoint.groups[1].tensors.swapAt(0, 1)
@@ -176,7 +177,7 @@ import Testing
   }
 
   @Test func `a list that names what is not there is warned of`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let checkpoint = Checkpoint(
       groups: [Group(name: "", tensors: [Self.tensor("a/x")])],
       attributes: [Attribute("layer_names0", .text(["a", "b"], shape: [2], type: .init()))])
@@ -206,7 +207,7 @@ import Testing
   func `names that HDF5 cannot hold are refused`(
     _ names: [String], _ expected: CheckpointError
   ) throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let checkpoint = Checkpoint(
       groups: [Group(name: "", tensors: names.map { Self.tensor($0) })])
     var expected = expected
@@ -216,7 +217,7 @@ import Testing
   }
 
   @Test func `bfloat16 is refused with what to do`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let tensor = Tensor(name: "x", dtype: .bf16, shape: [1], payload: BytesPayload([0, 0]))
     let error = #expect(throws: CheckpointError.self) {
       try scratch.rewritten(Checkpoint(groups: [Group(name: "", tensors: [tensor])]))
@@ -225,7 +226,7 @@ import Testing
   }
 
   @Test func `a folder that is gone is an error, not a crash`() throws {
-    let scratch = try HDF5Scratch()
+    let scratch = try TemporaryFolder()
     let error = #expect(throws: CheckpointError.self) {
       try scratch.rewritten(Self.plainLayers, "no/such/folder/x.h5")
     }

@@ -29,11 +29,3 @@ enum Models {
     return names.contains("Transformer-MultiHeadSelfAttention") ? 3 : count
   }
 }
-
-/// Files under `fixtures/`.
-enum TestFixtures {
-  static func path(_ parts: String...) -> String {
-    let root = Paths.folder(of: Paths.folder(of: Paths.folder(of: #filePath)))
-    return parts.reduce(Paths.join(root, "fixtures")) { Paths.join($0, $1) }
-  }
-}

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -6,9 +7,7 @@ import Testing
 @Suite struct NPZTests {
   let scratch = ScratchArchives()
 
-  static let fixtures =
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().path + "/fixtures/npz/"
+  static let fixtures = Fixtures.path("npz") + "/"
 
   func open(_ name: String) throws -> Checkpoint {
     let probe = try Probe(NPZTests.fixtures + name)

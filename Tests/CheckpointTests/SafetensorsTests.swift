@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
@@ -72,7 +73,7 @@ import Testing
   }
 
   @Test func `truncation at every byte is an error`() throws {
-    let source = TestFixtures.path("hf-albert-equal", "model.safetensors")
+    let source = Fixtures.path("hf-albert-equal", "model.safetensors")
     let bytes = try File.contents(of: source)
     let path = NSTemporaryDirectory() + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -85,10 +86,10 @@ import Testing
   }
 
   @Test func `random mutations give an error or sound tensors`() throws {
-    let bytes = try File.contents(of: TestFixtures.path("hf-albert-equal", "model.safetensors"))
+    let bytes = try File.contents(of: Fixtures.path("hf-albert-equal", "model.safetensors"))
     let path = NSTemporaryDirectory() + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: path) }
-    var random = SeededGenerator(state: 7)
+    var random = SeededGenerator(seed: 7)
     for _ in 0..<2000 {
       var copy = bytes
       for _ in 0..<Int.random(in: 1...16, using: &random) {
@@ -153,21 +154,11 @@ import Testing
     let folder = NSTemporaryDirectory() + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try FileManager.default.copyItem(
-      atPath: TestFixtures.path("hf-bert-sharded"), toPath: folder)
+      atPath: Fixtures.path("hf-bert-sharded"), toPath: folder)
     let shard = try #require(
       Paths.list(folder).first { $0.contains("-00002-of-") && $0.hasSuffix(".safetensors") })
     try FileManager.default.removeItem(atPath: folder + "/" + shard)
     let error = try #require(throws: CheckpointError.self) { try Opening(folder) }
     #expect(error.description.contains(shard))
-  }
-}
-
-/// Numbers that are the same in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return state ^ (state >> 29)
   }
 }

@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import TestSupport
 
 /// The built command, run as a user runs it.
 enum Command {
@@ -12,8 +13,7 @@ enum Command {
     var json: JSON? { try? JSON(parsing: Array(output.utf8)) }
   }
 
-  static let fixtures = Paths.join(
-    Paths.folder(of: Paths.folder(of: Paths.folder(of: #filePath))), "fixtures")
+  static let fixtures = Fixtures.folder
 
   /// Beside the test bundle, where the package manager builds both.
   static let path = Paths.join(Paths.folder(of: CommandLine.arguments[0]), "ckpt")
@@ -42,24 +42,5 @@ enum Command {
     return Result(
       code: process.terminationReason == .exit ? code : 128 + code, output: text[0], errors: text[1]
     )
-  }
-}
-
-/// A folder that goes with the value.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "ckpt-tests-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { path + "/" + name }
-
-  /// Everything inside, hidden files too, sorted.
-  var contents: [String] {
-    ((try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []).sorted()
   }
 }

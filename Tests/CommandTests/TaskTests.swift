@@ -1,4 +1,5 @@
 import Checkpoint
+import TestSupport
 import Testing
 
 /// The real model answers as the original library does, before and after conversion.

@@ -1,15 +1,8 @@
 import Checkpoint
 import Infer
+import TestSupport
 
-/// Files under `fixtures/`.
-enum Fixtures {
-  static let folder = Paths.join(
-    Paths.folder(of: Paths.folder(of: Paths.folder(of: #filePath))), "fixtures")
-
-  static func path(_ parts: String...) -> String {
-    parts.reduce(folder) { Paths.join($0, $1) }
-  }
-
+extension Fixtures {
   /// All arrays of an .npz file.
   static func arrays<Scalar: BinaryFloatingPoint & Sendable>(
     _ fixture: String, _ file: String, as _: Scalar.Type

@@ -1,5 +1,6 @@
 import Checkpoint
 import Infer
+import TestSupport
 import Testing
 
 /// The engine and the Float64 reference against the original libraries' numbers, at every layer.

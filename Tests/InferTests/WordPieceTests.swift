@@ -1,14 +1,13 @@
 import Checkpoint
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Infer
 
 /// The original tokenizers' answers, made by `fixtures/generate_tokenizer.py`.
 struct TokenizerFixture: Sendable {
-  static let folder =
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().path + "/fixtures/tokenizer/"
+  static let folder = Fixtures.path("tokenizer") + "/"
 
   let lines: [String]
   let pairs: [(first: String, second: String, limit: Int?)]

@@ -1,0 +1,52 @@
+import Checkpoint
+import Foundation
+
+/// Files under `fixtures/`, made by the original libraries.
+public enum Fixtures {
+  public static let folder = Paths.join(
+    Paths.folder(of: Paths.folder(of: Paths.folder(of: #filePath))), "fixtures")
+
+  /// `path("b4k-bert", "weights.h5")`.
+  public static func path(_ parts: String...) -> String {
+    parts.reduce(folder) { Paths.join($0, $1) }
+  }
+}
+
+/// A folder that goes with the value.
+public final class TemporaryFolder: Sendable {
+  public let path: String
+
+  public init() throws {
+    path = NSTemporaryDirectory() + "ckpt-tests-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The path of a file in the folder.
+  public func file(_ name: String) -> String { Paths.join(path, name) }
+
+  /// Writes a file and returns its path.
+  @discardableResult
+  public func file(_ name: String, _ bytes: [UInt8]) throws -> String {
+    try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
+    return file(name)
+  }
+
+  /// Everything inside, hidden files too, sorted.
+  public var contents: [String] {
+    ((try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []).sorted()
+  }
+}
+
+/// Numbers that are the same in every run.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return state ^ (state >> 29)
+  }
+}
