@@ -19,7 +19,9 @@ struct Convert: ParsableCommand, JSONCommand {
   @Option(help: "Write the same function as another family.") var toFamily: String?
   @Option(help: "Write this format instead of the one of OUT's suffix.") var format: String?
   @Option(name: .customLong("from-format"), help: "Read as this format.") var fromFormat: String?
-  @Option(name: .customLong("from-dialect"), help: "Read names as this dialect's.")
+  @Option(
+    name: [.customLong("dialect"), .customLong("from-dialect")],
+    help: "Read names as this dialect's.")
   var fromDialect: String?
   @Option(help: "Read as this family.") var family: String?
   @Option(help: "The configuration file of the source.") var config: String?

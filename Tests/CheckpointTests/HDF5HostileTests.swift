@@ -55,7 +55,7 @@ import Testing
   private func mutate(_ bytes: [UInt8], seed: UInt64, count: Int, payload: Bool) throws {
     let scratch = try TemporaryFolder()
     var random = SeededGenerator(seed: seed)
-    for _ in 0..<count {
+    for _ in Fuzz.trials(count) {
       var damaged = bytes
       for _ in 0..<Int.random(in: 1...16, using: &random) {
         damaged[Int.random(in: 0..<damaged.count, using: &random)] =

@@ -219,7 +219,7 @@ import Testing
   func `mutations end in tensors or in an error`(name: String) throws {
     let original = try File.contents(of: NPZTests.fixtures + name)
     var random = SplitMix(state: 20_260_101)
-    for _ in 0..<700 {
+    for _ in Fuzz.trials(700) {
       var bytes = original
       for _ in 0..<(1 + random.next(16)) {
         bytes[random.next(bytes.count)] = UInt8(random.next(256))

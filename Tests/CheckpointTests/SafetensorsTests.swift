@@ -90,7 +90,7 @@ import Testing
     let path = NSTemporaryDirectory() + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: path) }
     var random = SeededGenerator(seed: 7)
-    for _ in 0..<2000 {
+    for _ in Fuzz.trials(2000) {
       var copy = bytes
       for _ in 0..<Int.random(in: 1...16, using: &random) {
         copy[Int.random(in: 0..<4000, using: &random)] = .random(in: 0...255, using: &random)

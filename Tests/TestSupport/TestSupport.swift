@@ -50,3 +50,12 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     return state ^ (state >> 29)
   }
 }
+
+/// How long random damage is tried.
+public enum Fuzz {
+  /// `count` trials, or as many times more as the environment variable `CKPT_FUZZ` says.
+  public static func trials(_ count: Int) -> Range<Int> {
+    let factor = ProcessInfo.processInfo.environment["CKPT_FUZZ"].flatMap(Int.init) ?? 1
+    return 0..<(count * max(factor, 1))
+  }
+}
