@@ -31,12 +31,7 @@ extension Conversion {
       for index in drops.indices where drops[index].loses && !drops[index].isAllowed {
         drops[index].isAllowed = allowed.match([drops[index].name] + drops[index].sources)
       }
-      if let unused = allowed.unused {
-        throw CheckpointError(
-          .usage, Place(member: "--allow-drop '\(unused)'"),
-          "matches nothing that can be left out",
-          hint: "heads, carried tensors and optimizer state can; --dry-run shows the names")
-      }
+      remarks += allowed.unused.map { "--allow-drop '\($0)' matches nothing that can be left out" }
     }
 
     /// Names as they are: every tensor goes over, at most in another precision.
@@ -190,6 +185,6 @@ private struct AllowedDrops {
     return !matching.isEmpty
   }
 
-  /// A glob that has matched nothing.
-  var unused: String? { globs.first { !used.contains($0.pattern) }?.pattern }
+  /// The globs that have matched nothing.
+  var unused: [String] { globs.map(\.pattern).filter { !used.contains($0) } }
 }
