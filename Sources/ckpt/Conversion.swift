@@ -57,6 +57,8 @@ struct Conversion {
   private let checkpoint: Checkpoint
   private let configuration: JSON?
   private let notRun: String?
+  /// The dialect that spells the result, or `nil` when names stay as they are.
+  private let dialect: (any Dialect)?
 
   /// Plans everything; writes nothing.
   init(_ request: Request) throws {
@@ -73,6 +75,7 @@ struct Conversion {
     checkpoint = plan.checkpoint
     configuration = plan.configuration
     notRun = plan.notRun
+    dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
     let format = destination.format
     self.remarks =
@@ -127,7 +130,7 @@ struct Conversion {
   func run() throws -> Outcome {
     let output = Output(overwrite: request.overwrite, inputs: opening.inputs)
     if destination.isFolder { try output.makeFolder(destination.folder) }
-    try destination.format.write(
+    let written = try destination.format.write(
       checkpoint, to: destination.weights, in: output,
       options: WriteOptions(maxShardSize: request.maxShardSize))
     // A vocabulary that another model left in the folder would be taken for this one's.
@@ -139,10 +142,7 @@ struct Conversion {
         opening.configuration.map { try File.contents(of: $0.path) }, destination.configuration,
         output)
     }
-    let written =
-      output.writes(destination.weights)
-      ? destination.weights : Safetensors.indexPath(for: destination.weights)
-    let proof = try request.verify ? prove(output) : nil
+    let proof = try request.verify ? prove(written, output) : nil
     if proof?.passed ?? true { try output.commit(durable: request.durable) }
     return Outcome(path: written, proof: proof)
   }
@@ -178,22 +178,19 @@ struct Conversion {
     var passed: Bool { wrongTensor == nil && verification?.passed ?? true }
   }
 
-  private func prove(_ output: Output) throws -> Proof {
+  /// Opens what was written, where it is staged, and compares it with the plan and the source.
+  private func prove(_ path: String, _ output: Output) throws -> Proof {
     var reading = ModelReader.Options()
     reading.format = destination.format.name
-    // Shards are opened by their index; what an earlier run left at the target is not the result.
-    let weights = destination.weights
-    let main = output.staged(
-      output.writes(weights) ? weights : Safetensors.indexPath(for: weights))
     // A staged configuration is found beside the weights; one that stays where it was is named.
     let configured = output.staged(destination.configuration)
     if !output.writes(destination.configuration), Paths.isFile(configured) {
       reading.configurationPath = configured
     }
-    if let spelling { reading.dialect = try dialectName(spelling) }
+    reading.dialect = dialect?.name
     reading.family = transformed?.architecture.family
-    if spelling == nil { reading.settings = request.reading.settings }
-    let written = try Opening(main, options: reading)
+    if dialect == nil { reading.settings = request.reading.settings }
+    let written = try Opening(output.staged(path), options: reading)
     var proof = Proof(tensors: 0)
     proof.wrongTensor = try compare(written.checkpoint, &proof.tensors)
     guard proof.wrongTensor == nil else { return proof }
@@ -213,7 +210,7 @@ struct Conversion {
         options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
-    } catch let error as CheckpointError where spelling == nil {
+    } catch let error as CheckpointError where dialect == nil {
       // Names as they are, in a format that tells less of them: the bytes are proven all the same.
       proof.notRun = error.reason
     }
@@ -222,15 +219,10 @@ struct Conversion {
 
   /// What the target's framework computes for an architecture; where that differs, spelling has
   /// said so or refused.
-  private func held(_ architecture: FamilyArchitecture) throws -> FamilyArchitecture {
-    guard let spelling else { return architecture }
+  private func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
     var copy = architecture
-    copy.configuration = try DialectRegistry.named(dialectName(spelling)).computed(architecture)
+    copy.configuration = dialect?.computed(architecture) ?? architecture.configuration
     return copy
-  }
-
-  private func dialectName(_ spelling: Spelling) throws -> String {
-    try DialectRegistry.named(request.dialect ?? model?.dialect ?? "").name
   }
 
   /// Every written tensor against its plan, bit for bit.

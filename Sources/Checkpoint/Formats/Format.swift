@@ -26,12 +26,14 @@ public protocol Format: Sendable {
   /// Lists the tensors; reads no payload.
   func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint
 
-  /// Writes `checkpoint` so that its main file is `path`.
+  /// Writes `checkpoint` to `path`, or to files named after it.
   ///
+  /// - Returns: the path by which the result is opened: `path`, or the index of what was split.
   /// - Throws: ``CheckpointError`` naming the tensor, when the format cannot hold something.
+  @discardableResult
   func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
-  ) throws(CheckpointError)
+  ) throws(CheckpointError) -> String
 }
 
 extension Format {

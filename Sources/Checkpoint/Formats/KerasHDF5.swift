@@ -45,9 +45,10 @@ public struct KerasHDF5: Format {
     return checkpoint
   }
 
+  @discardableResult
   public func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> String {
     let plan: KerasHDF5Plan
     do throws(CheckpointError) {
       plan = try KerasHDF5Plan(checkpoint)
@@ -61,6 +62,7 @@ public struct KerasHDF5: Format {
       guard let offset else { continue }
       try file.write(dataset.tensor, at: offset)
     }
+    return path
   }
 }
 

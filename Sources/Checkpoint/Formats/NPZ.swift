@@ -135,9 +135,10 @@ public struct NPZ: Format {
   ///
   /// - Throws: ``CheckpointError`` naming the tensor, when it is of bfloat16 or its name cannot
   ///   stand in an archive.
+  @discardableResult
   public func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> String {
     var headers: [[UInt8]] = []
     for tensor in checkpoint.tensors {
       do throws(CheckpointError) {
@@ -155,6 +156,7 @@ public struct NPZ: Format {
       }
     }
     try writer.finish()
+    return path
   }
 }
 

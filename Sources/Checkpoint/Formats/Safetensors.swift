@@ -14,11 +14,6 @@ public struct Safetensors: Format {
 
   /// The metadata key that holds groups and attributes as JSON.
   static let layoutKey = "ckpt.layout"
-  /// The index of a file that is split into shards.
-  public static func indexPath(for path: String) -> String {
-    path.replacingSuffix(".safetensors", with: "") + ".safetensors.index.json"
-  }
-
   /// Bytes that a header may have, as in the reference implementation.
   static let largestHeader = 100_000_000
 
@@ -267,9 +262,10 @@ extension Safetensors {
 // MARK: - Writing
 
 extension Safetensors {
+  @discardableResult
   public func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> String {
     // The widest elements come first, so that every tensor is aligned to its elements.
     let stored = checkpoint.tensors
     let tensors = stored.enumerated()
@@ -281,13 +277,13 @@ extension Safetensors {
       checkpoint, reordered: tensors.map(\.name) != stored.map(\.name))
     let shards = try split(tensors, limit: options.maxShardSize)
     let stem = path.replacingSuffix(".safetensors", with: "")
-    let indexPath = Safetensors.indexPath(for: path)
+    let indexPath = stem + ".safetensors.index.json"
     // Beside a single file an older index, and beside an index an older file, would be read first
     // by some: transformers prefers the file.
     guard options.maxShardSize != nil, shards.count > 1 else {
       try output.supersede(indexPath)
       try write(tensors, metadata, to: output.file(path))
-      return
+      return path
     }
     try output.supersede(path)
     var map: [JSON.Member] = []
@@ -305,6 +301,7 @@ extension Safetensors {
     ])
     try output.file(indexPath).write(
       Array((index.pretty + "\n").utf8), at: 0)
+    return indexPath
   }
 
   private func padded(_ number: Int) -> String {

@@ -39,6 +39,11 @@ public struct Graph: Sendable {
   /// What the model answers; a value may leave under several names.
   public private(set) var outputs: [Output] = []
 
+  /// The first of each name, for looking up.
+  private var outputByName: [String: ID] = [:]
+  private var resultByName: [String: ID] = [:]
+  private var weightByName: [String: ID] = [:]
+
   public init() {}
 
   public subscript(id: ID) -> Value { values[id.index] }
@@ -58,9 +63,9 @@ public struct Graph: Sendable {
   /// The value of that canonical or output name.
   public func value(named name: String) -> ID? {
     // Weights have names too; a weight and the value made with it may share one.
-    outputs.first { $0.name == name }?.value
-      ?? nodes.first { self[$0.result].name == name && !name.isEmpty }?.result
-      ?? values.firstIndex { $0.name == name && !name.isEmpty }.map(ID.init)
+    guard !name.isEmpty else { return nil }
+    return outputByName[name] ?? resultByName[name]
+      ?? inputs.first { self[$0].name == name } ?? weightByName[name]
   }
 
   /// The names of inner values that can be tapped, in the order in which they are computed.
@@ -80,13 +85,15 @@ public struct Graph: Sendable {
   /// - Throws: ``InferError`` when it was used with another shape before.
   public mutating func weight(_ name: String, _ shape: [Int]) throws(InferError) -> ID {
     let dimensions = shape.map { Dimension.fixed($0) }
-    if let id = weights.first(where: { self[$0].name == name }) {
+    if let id = weightByName[name] {
       guard self[id].shape == dimensions else {
         throw InferError(.graph, name, "is used as \(self[id].shape) and as \(dimensions)")
       }
       return id
     }
-    return add(Value(name: name, shape: dimensions, source: .weight))
+    let id = add(Value(name: name, shape: dimensions, source: .weight))
+    weightByName[name] = id
+    return id
   }
 
   /// Adds a node; its result's shape follows from the op's rule.
@@ -106,6 +113,7 @@ public struct Graph: Sendable {
       let shape = try op.shape(shapes)
       let id = add(Value(name: name, shape: shape, source: .node(nodes.count)))
       nodes.append(Node(op: op, operands: operands, result: id))
+      if resultByName[name] == nil { resultByName[name] = id }
       return id
     } catch {
       throw InferError(.graph, name, "\(op.name) expects \(error.expected); it got \(shapes)")
@@ -115,6 +123,7 @@ public struct Graph: Sendable {
   /// Lets a value leave the graph under a name.
   public mutating func output(_ name: String, _ value: ID) {
     outputs.append(Output(name: name, value: value))
+    if outputByName[name] == nil { outputByName[name] = value }
   }
 
   private mutating func add(_ value: Value) -> ID {

@@ -22,7 +22,8 @@ extension Graph {
   /// - Throws: ``InferError`` when there is no such value.
   public func answering(_ names: [String]) throws(InferError) -> Graph {
     var wanted: [Output] = []
-    for name in names where !wanted.contains(where: { $0.name == name }) {
+    var seen: Set<String> = []
+    for name in names where seen.insert(name).inserted {
       guard let id = value(named: name) else {
         throw InferError(.graph, name, "the graph has no such value")
       }
