@@ -217,15 +217,20 @@ extension RunnableModel {
   var weightUses: [String: String] {
     var uses: [String: String] = [:]
     let blocks = Set(architecture.configuration.blocks)
-    for id in graph.weights {
-      let name = graph[id].name
-      if !blocks.contains(where: { name.hasPrefix($0 + ".") }) { uses[name] = name }
+    // What stands behind the block's name, for each stored block.
+    var parts: [String: [Substring]] = [:]
+    for name in graph.weights.map({ graph[$0].name }) {
+      // `layers.3` and `groups.0.1` are the first two and three parts of a name.
+      let ends = name.indices.filter { name[$0] == "." }
+      guard let end = ends.prefix(3).first(where: { blocks.contains(String(name[..<$0])) }) else {
+        uses[name] = name
+        continue
+      }
+      parts[String(name[..<end]), default: []].append(name[end...])
     }
     for depth in 0..<architecture.configuration.depth {
-      let block = architecture.configuration.block(at: depth) + "."
-      for id in graph.weights where graph[id].name.hasPrefix(block) {
-        uses["layers.\(depth)." + graph[id].name.dropFirst(block.count)] = graph[id].name
-      }
+      let block = architecture.configuration.block(at: depth)
+      for part in parts[block] ?? [] { uses["layers.\(depth)\(part)"] = "\(block)\(part)" }
     }
     return uses
   }
