@@ -34,13 +34,16 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
     .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: strictC),
+    // CRC-32C.
+    .target(name: "CChecksum", cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
     .target(name: "CKernels", cSettings: strictC),
 
     .target(
-      name: "Checkpoint", dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip"],
+      name: "Checkpoint", dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip", "CChecksum", "CCrypto"],
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(

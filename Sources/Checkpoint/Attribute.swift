@@ -95,7 +95,7 @@ extension Attribute {
           type: TextType(size: json["size"]?.int, utf8: utf8, padding: padding)))
     } else {
       guard let dtype = DType(rawValue: type), let bytes = json["hex"]?.string.flatMap(Hex.decode),
-        bytes.count == count * dtype.size
+        bytes.count == dtype.byteCount(of: count)
       else { return nil }
       self.init(name, .numbers(dtype, shape: shape, bytes: bytes))
     }

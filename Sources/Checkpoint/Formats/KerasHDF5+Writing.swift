@@ -226,6 +226,12 @@ struct KerasHDF5Plan {
         .unsupported, .tensor(tensor.name), "is bf16, which Keras cannot read from HDF5",
         hint: "use --dtype f32 or --dtype f16")
     }
+    guard tensor.dtype.hdf5Code != 0 else {
+      throw CheckpointError(
+        .unsupported, .tensor(tensor.name),
+        "is \(tensor.dtype.rawValue), which HDF5 files do not hold",
+        hint: tensor.dtype.isFloat || tensor.dtype.isPacked ? "use --dtype f32" : nil)
+    }
   }
 
   /// Checks paths: their components, that none stands twice, and that no dataset holds another.

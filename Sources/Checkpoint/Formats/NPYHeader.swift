@@ -99,10 +99,11 @@ struct NPYHeader {
     return bytes + [UInt8(ascii: "\n")]
   }
 
-  /// NumPy's codes of the element types; bfloat16 has none.
+  /// NumPy's codes of the element types; bfloat16 and smaller floats have none.
   static let codes: [String: DType] = [
     "f8": .f64, "f4": .f32, "f2": .f16, "i8": .i64, "i4": .i32, "i2": .i16, "i1": .i8,
     "u8": .u64, "u4": .u32, "u2": .u16, "u1": .u8, "b1": .bool,
+    "c8": .c64, "c16": .c128,
   ]
 
   /// What `descr` means: an order (`<`, `>`, `=`, `|` or none) and a code.
@@ -112,7 +113,7 @@ struct NPYHeader {
     if let dtype = codes[code] { return .number(dtype, bigEndian: order == ">" && dtype.size > 1) }
     switch code.first {
     case "O": return .refused("holds pickled Python objects, which are never loaded")
-    case "c": return .unreadable("holds complex numbers (\(descr))")
+    case "c": return .unreadable("holds complex numbers of another width (\(descr))")
     case "U", "S", "a": return .unreadable("holds text (\(descr))")
     case "M", "m": return .unreadable("holds dates (\(descr))")
     case "V": return .unreadable("holds raw bytes (\(descr)) whose element type is not stated")

@@ -59,7 +59,7 @@ public struct NPZ: Format {
         switch header.element {
         case .number(let dtype, let bigEndian):
           tensors.append(
-            NPZ.tensor(
+            try NPZ.tensor(
               name, dtype: dtype, header: header, bigEndian: bigEndian,
               stored: try archive.payload(of: member, from: header.length)))
         case .unreadable(let reason): unreadable.append(Unreadable(name: name, reason: reason))
@@ -95,7 +95,7 @@ public struct NPZ: Format {
         let slice = try FileSlice(
           file, offset: header.length, length: file.size - header.length)
         group.tensors = [
-          NPZ.tensor(
+          try NPZ.tensor(
             name, dtype: dtype, header: header, bigEndian: bigEndian, stored: SlicePayload(slice))
         ]
       case .unreadable(let reason): unreadable = [Unreadable(name: name, reason: reason)]
@@ -111,24 +111,19 @@ public struct NPZ: Format {
   /// A tensor over stored bytes, which are put into canonical order when they are not.
   private static func tensor(
     _ name: String, dtype: DType, header: NPYHeader, bigEndian: Bool, stored: any Payload
-  ) -> Tensor {
+  ) throws(CheckpointError) -> Tensor {
     let shape = header.shape
-    let raw = Tensor(
-      name: name, dtype: dtype, shape: Shape([shape.count]), payload: stored)
     // The order matters only where two axes have more than one element each.
     let reorder = header.fortranOrder && shape.extents.count { $0 != 1 } > 1
     guard reorder || bigEndian else {
       return Tensor(name: name, dtype: dtype, shape: shape, payload: stored)
     }
-    let operation =
-      stored.storage + (reorder ? ", Fortran order" : "") + (bigEndian ? ", big-endian" : "")
     return Tensor(
       name: name, dtype: dtype, shape: shape,
-      payload: ComputedPayload(byteCount: raw.byteCount, operation: operation) {
-        () throws(CheckpointError) in
-        NPYOrder.canonical(
-          try raw.bytes(), shape: shape, size: dtype.size, fortran: reorder, bigEndian: bigEndian)
-      })
+      payload: try StridedPayload(
+        stored: stored, shape: shape,
+        strides: reorder ? shape.fortranStrides : shape.strides, size: dtype.size,
+        swapped: bigEndian ? dtype.numberSize : 1))
   }
 
   /// Writes an archive of little-endian arrays in C order.
@@ -157,55 +152,5 @@ public struct NPZ: Format {
     }
     try writer.finish()
     return path
-  }
-}
-
-/// Puts stored elements into canonical order.
-enum NPYOrder {
-  static func canonical(
-    _ bytes: [UInt8], shape: Shape, size: Int, fortran: Bool, bigEndian: Bool
-  ) -> [UInt8] {
-    switch size {
-    case 1: canonical(bytes, UInt8.self, shape, fortran: fortran, bigEndian: bigEndian)
-    case 2: canonical(bytes, UInt16.self, shape, fortran: fortran, bigEndian: bigEndian)
-    case 4: canonical(bytes, UInt32.self, shape, fortran: fortran, bigEndian: bigEndian)
-    default: canonical(bytes, UInt64.self, shape, fortran: fortran, bigEndian: bigEndian)
-    }
-  }
-
-  private static func canonical<T: BitwiseCopyable & FixedWidthInteger>(
-    _ bytes: [UInt8], _: T.Type, _ shape: Shape, fortran: Bool, bigEndian: Bool
-  ) -> [UInt8] {
-    var values = Elements.load(bytes, T.self)
-    if bigEndian { for index in values.indices { values[index] = values[index].byteSwapped } }
-    guard fortran, !values.isEmpty else { return Elements.store(values) }
-    if shape.rank == 2 {
-      return Elements.transpose(
-        Elements.store(values), rows: shape[1], columns: shape[0], size: MemoryLayout<T>.size)
-    }
-    // Step i of axis a moves by the product of the extents before it.
-    var steps: [Int] = []
-    var step = 1
-    for extent in shape.extents {
-      steps.append(step)
-      step *= extent
-    }
-    var result: [T] = []
-    result.reserveCapacity(values.count)
-    var index = [Int](repeating: 0, count: shape.rank)
-    var source = 0
-    for _ in values.indices {
-      result.append(values[source])
-      var axis = shape.rank - 1
-      while axis >= 0 {
-        index[axis] += 1
-        source += steps[axis]
-        if index[axis] < shape[axis] { break }
-        source -= steps[axis] * shape[axis]
-        index[axis] = 0
-        axis -= 1
-      }
-    }
-    return Elements.store(result)
   }
 }

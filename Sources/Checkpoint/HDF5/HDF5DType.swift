@@ -1,7 +1,8 @@
 import CHDF5Reader
 
 extension DType {
-  /// The code in the child's records and for `ckpt_hdf5_type`.
+  /// The code in the child's records and for `ckpt_hdf5_type`; `CKPT_HDF5_NONE` for what HDF5 files
+  /// do not hold.
   var hdf5Code: Int32 {
     let code =
       switch self {
@@ -18,12 +19,13 @@ extension DType {
       case .u16: CKPT_HDF5_U16
       case .u8: CKPT_HDF5_U8
       case .bool: CKPT_HDF5_BOOL
+      default: CKPT_HDF5_NONE
       }
     return Int32(code.rawValue)
   }
 
   init?(hdf5Code code: UInt8) {
-    guard let dtype = DType.allCases.first(where: { $0.hdf5Code == Int32(code) }) else {
+    guard code != 0, let dtype = DType.allCases.first(where: { $0.hdf5Code == Int32(code) }) else {
       return nil
     }
     self = dtype

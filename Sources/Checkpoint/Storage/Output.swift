@@ -218,17 +218,18 @@ public struct OutputFile {
   public let target: String
   let descriptor: Int32
 
-  /// Bytes that are in memory at once where the kernel cannot copy; a multiple of every element.
-  static let window = 1 << 20
-
   /// Writes `bytes` at `offset`.
   public func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
+    try unsafe write(bytes.span.bytes, at: offset)
+  }
+
+  private func write(_ bytes: RawSpan, at offset: Int) throws(CheckpointError) {
     var done = 0
-    while done < bytes.count {
+    while done < bytes.byteCount {
       // The pointer is used inside the closure only, for the bytes that remain.
       let count = unsafe bytes.withUnsafeBytes { pointer in
         unsafe pwrite(
-          descriptor, pointer.baseAddress?.advanced(by: done), bytes.count - done,
+          descriptor, pointer.baseAddress?.advanced(by: done), bytes.byteCount - done,
           off_t(offset + done))
       }
       if count < 0 && errno == EINTR { continue }
@@ -240,32 +241,18 @@ public struct OutputFile {
   /// Writes a tensor's canonical bytes at `offset`, through the kernel where they lie in a file.
   public func write(_ tensor: Tensor, at offset: Int) throws(CheckpointError) {
     let payload = tensor.payload
-    do throws(CheckpointError) {
-      guard payload.byteCount == tensor.byteCount else {
-        throw CheckpointError(
-          .damaged, Place(),
-          "holds \(payload.byteCount) bytes where \(tensor.dtype.rawValue) \(tensor.shape) "
-            + "needs \(tensor.byteCount)")
-      }
-      if let slice = payload.slice {
+    if let slice = payload.slice, payload.checksum == nil, slice.length == tensor.byteCount {
+      do throws(CheckpointError) {
         try copy(slice, to: offset)
-      } else if payload.isWindowed {
-        var window = [UInt8](repeating: 0, count: min(OutputFile.window, payload.byteCount))
-        var position = 0
-        while position < payload.byteCount {
-          let count = min(OutputFile.window, payload.byteCount - position)
-          if count < window.count { window.removeLast(window.count - count) }
-          var span = window.mutableSpan
-          var raw = unsafe span.mutableBytes
-          try payload.read(at: position, into: &raw)
-          try write(window, at: offset + position)
-          position += count
-        }
-      } else {
-        try write(tensor.bytes(), at: offset)
+      } catch {
+        throw error.at(.tensor(tensor.name))
       }
-    } catch {
-      throw error.at(.tensor(tensor.name))
+      return
+    }
+    var position = offset
+    try tensor.readWindows { (bytes) throws(CheckpointError) in
+      try write(bytes, at: position)
+      position += bytes.byteCount
     }
   }
 
@@ -290,7 +277,7 @@ public struct OutputFile {
       }
     }
     while left > 0 {
-      let bytes = try slice.file.bytes(at: Int(from), count: min(OutputFile.window, left))
+      let bytes = try slice.file.bytes(at: Int(from), count: min(Tensor.window, left))
       try write(bytes, at: Int(to))
       from += Int64(bytes.count)
       to += Int64(bytes.count)

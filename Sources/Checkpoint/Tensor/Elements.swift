@@ -1,6 +1,7 @@
 /// Conversions between canonical bytes (little-endian, C order) and numbers.
 public enum Elements {
-  /// Elements of `bytes` as `Value`, rounded to nearest even where the stored type is wider.
+  /// Elements of `bytes` as `Value`, rounded to nearest even where the stored type is wider;
+  /// complex numbers as real and imaginary part in turn, quantized blocks as what they stand for.
   public static func decode<Value: BinaryFloatingPoint>(
     _ bytes: [UInt8], as dtype: DType
   ) -> [Value] {
@@ -18,10 +19,20 @@ public enum Elements {
     case .u16: load(bytes, UInt16.self).map { Value($0) }
     case .u8: bytes.map { Value($0) }
     case .bool: bytes.map { $0 == 0 ? 0 : 1 }
+    case .c64: load(bytes, Float.self).map { Value($0) }
+    case .c128: load(bytes, Double.self).map { Value($0) }
+    default:
+      if let small = MiniFloat.of(dtype) {
+        codes(bytes, bits: small.bits).map { Value(small.value($0)) }
+      } else {
+        Quantization.decode(bytes, as: dtype).map { Value($0) }
+      }
     }
   }
 
   /// Canonical bytes of `values`, rounded to nearest even; integers saturate, bool is non-zero.
+  ///
+  /// - Precondition: for packed types, `values` fills whole blocks.
   public static func encode<Value: BinaryFloatingPoint>(
     _ values: [Value], as dtype: DType
   ) -> [UInt8] {
@@ -39,7 +50,37 @@ public enum Elements {
     case .u16: store(values.map { saturated($0, UInt16.self) })
     case .u8: values.map { saturated($0, UInt8.self) }
     case .bool: values.map { $0 == 0 ? 0 : 1 }
+    case .c64: store(values.map { Float($0) })
+    case .c128: store(values.map { Double($0) })
+    default:
+      if let small = MiniFloat.of(dtype) {
+        packed(values.map { small.code(Double($0)) }, bits: small.bits)
+      } else {
+        Quantization.encode(values.map { Float($0) }, as: dtype)
+      }
     }
+  }
+
+  /// Codes of `bits` bits each, the lowest bits first.
+  private static func codes(_ bytes: [UInt8], bits: Int) -> [UInt8] {
+    guard bits < 8 else { return bytes }
+    return (0..<(bytes.count * 8 / bits)).map { index in
+      let (byte, shift) = (index * bits).quotientAndRemainder(dividingBy: 8)
+      let pair = UInt16(bytes[byte]) | (byte + 1 < bytes.count ? UInt16(bytes[byte + 1]) << 8 : 0)
+      return UInt8(truncatingIfNeeded: pair >> UInt16(shift)) & (1 << UInt8(bits) - 1)
+    }
+  }
+
+  /// The inverse of ``codes(_:bits:)``.
+  private static func packed(_ codes: [UInt8], bits: Int) -> [UInt8] {
+    guard bits < 8 else { return codes }
+    var bytes = [UInt8](repeating: 0, count: (codes.count * bits + 7) / 8)
+    for (index, code) in codes.enumerated() {
+      let (byte, shift) = (index * bits).quotientAndRemainder(dividingBy: 8)
+      bytes[byte] |= code << UInt8(shift)
+      if shift + bits > 8 { bytes[byte + 1] |= code >> UInt8(8 - shift) }
+    }
+    return bytes
   }
 
   /// Bytes of a `[rows, columns]` matrix of elements of `size` bytes as `[columns, rows]`.
@@ -48,6 +89,7 @@ public enum Elements {
     case 1: transpose(load(bytes, UInt8.self), rows: rows, columns: columns)
     case 2: transpose(load(bytes, UInt16.self), rows: rows, columns: columns)
     case 4: transpose(load(bytes, UInt32.self), rows: rows, columns: columns)
+    case 16: transpose(load(bytes, UInt128.self), rows: rows, columns: columns)
     default: transpose(load(bytes, UInt64.self), rows: rows, columns: columns)
     }
   }

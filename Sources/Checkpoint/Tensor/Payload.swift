@@ -16,6 +16,9 @@ public protocol Payload: Sendable {
   /// Whether parts can be read without computing the whole.
   var isWindowed: Bool { get }
 
+  /// The checksum of ``slice``'s bytes that the file states, checked when they are copied.
+  var checksum: Checksum? { get }
+
   /// Fills `buffer` with the canonical bytes from `offset` on.
   ///
   /// - Precondition: `offset + buffer.byteCount <= byteCount`.
@@ -25,6 +28,7 @@ public protocol Payload: Sendable {
 extension Payload {
   public var slice: FileSlice? { nil }
   public var isWindowed: Bool { slice != nil }
+  public var checksum: Checksum? { nil }
 }
 
 /// Bytes held in memory.
@@ -72,20 +76,6 @@ public struct ComputedPayload: Payload {
       throw CheckpointError(
         .damaged, Place(), "\(storage) made \(bytes.count) bytes where \(byteCount) were expected")
     }
-    try BytesPayload(bytes).read(at: offset, into: &buffer)
-  }
-}
-
-/// A stored matrix turned round when it is read.
-struct TransposedPayload: Payload {
-  let source: Tensor
-
-  var byteCount: Int { source.byteCount }
-  var storage: String { "transposed" }
-
-  func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
-    let bytes = Elements.transpose(
-      try source.bytes(), rows: source.shape[0], columns: source.shape[1], size: source.dtype.size)
     try BytesPayload(bytes).read(at: offset, into: &buffer)
   }
 }

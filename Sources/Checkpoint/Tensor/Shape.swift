@@ -4,7 +4,7 @@ public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomString
   /// The number of elements.
   public let count: Int
 
-  /// Checks that extents are not negative and that their product, times 8 bytes, fits an `Int`.
+  /// Checks that extents are not negative and that their product, times 16 bytes, fits an `Int`.
   public init(checking extents: [Int]) throws(CheckpointError) {
     guard let count = Shape.product(extents) else {
       throw CheckpointError(.damaged, Place(), "shape \(extents) is negative or overflows")
@@ -39,15 +39,24 @@ public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomString
     return strides
   }
 
-  /// `nil` when an extent is negative or the non-zero extents' product, in 8-byte elements, overflows.
+  /// Column-major strides in elements, as Fortran keeps arrays.
+  public var fortranStrides: [Int] {
+    var step = 1
+    return extents.map { extent in
+      defer { step *= extent }
+      return step
+    }
+  }
+
+  /// `nil` when an extent is negative or the non-zero extents' product, in 16-byte elements, overflows.
   private static func product(_ extents: [Int]) -> Int? {
-    var count = 8
+    var count = 16
     for extent in extents where extent != 0 {
       guard extent > 0 else { return nil }
       let (value, overflow) = count.multipliedReportingOverflow(by: extent)
       guard !overflow else { return nil }
       count = value
     }
-    return extents.contains(0) ? 0 : count / 8
+    return extents.contains(0) ? 0 : count / 16
   }
 }

@@ -25,7 +25,7 @@ public struct Tensor: Sendable {
       payload: BytesPayload(Elements.encode(values, as: .f32)))
   }
 
-  public var byteCount: Int { shape.count * dtype.size }
+  public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
   /// The same tensor under another name.
   public func renamed(_ name: String) -> Tensor {
@@ -36,40 +36,94 @@ public struct Tensor: Sendable {
 
   /// All canonical bytes: little-endian, C order.
   public func bytes() throws(CheckpointError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: byteCount)
     do throws(CheckpointError) {
-      guard payload.byteCount == byteCount else {
-        throw CheckpointError(
-          .damaged, Place(),
-          "holds \(payload.byteCount) bytes where \(dtype.rawValue) \(shape) needs \(byteCount)")
-      }
+      try checkLength()
+      var bytes = [UInt8](repeating: 0, count: byteCount)
       var span = bytes.mutableSpan
       var raw = unsafe span.mutableBytes
       try payload.read(at: 0, into: &raw)
+      if let checksum = payload.checksum {
+        var state = ChecksumState(checksum.kind)
+        state.update(raw.bytes)
+        try state.check(checksum)
+      }
+      return bytes
     } catch {
       throw error.at(.tensor(name))
     }
-    return bytes
+  }
+
+  /// Passes the canonical bytes to `body` piece by piece, a few megabytes at a time where the payload
+  /// can be read in parts.
+  ///
+  /// A checksum that the file states of them is checked.
+  public func readWindows(
+    _ body: (RawSpan) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    do throws(CheckpointError) {
+      try checkLength()
+      guard payload.isWindowed, payload.byteCount > Tensor.window else {
+        let bytes = try bytes()
+        return try unsafe body(bytes.span.bytes)
+      }
+      var state = payload.checksum.map { ChecksumState($0.kind) }
+      var window = [UInt8](repeating: 0, count: Tensor.window)
+      var position = 0
+      while position < byteCount {
+        if window.count > byteCount - position {
+          window.removeLast(window.count - (byteCount - position))
+        }
+        var span = window.mutableSpan
+        var raw = unsafe span.mutableBytes
+        try payload.read(at: position, into: &raw)
+        state?.update(raw.bytes)
+        try body(raw.bytes)
+        position += window.count
+      }
+      try state?.check(payload.checksum)
+    } catch {
+      throw error.at(.tensor(name))
+    }
+  }
+
+  /// Bytes that are in memory at once; a multiple of every element's size.
+  static let window = 4 << 20
+
+  private func checkLength() throws(CheckpointError) {
+    guard payload.byteCount == byteCount else {
+      throw CheckpointError(
+        .damaged, Place(),
+        "holds \(payload.byteCount) bytes where \(dtype.rawValue) \(shape) needs \(byteCount)")
+    }
   }
 
   /// All elements as `Float`, rounded to nearest where the stored type is wider.
+  ///
+  /// - Throws: ``CheckpointError`` for types whose elements are no real numbers that ckpt can decode.
   public func floats() throws(CheckpointError) -> [Float] {
-    Elements.decode(try bytes(), as: dtype)
+    try checkDecodable()
+    return Elements.decode(try bytes(), as: dtype)
   }
 
   /// All elements as `Double`; exact for every float type and for integers up to 2⁵³.
   public func doubles() throws(CheckpointError) -> [Double] {
-    Elements.decode(try bytes(), as: dtype)
+    try checkDecodable()
+    return Elements.decode(try bytes(), as: dtype)
+  }
+
+  private func checkDecodable() throws(CheckpointError) {
+    guard dtype != .c64, dtype != .c128, !dtype.isQuantized || Quantization.decodes(dtype) else {
+      throw CheckpointError(
+        .unsupported, .tensor(name), "elements of type \(dtype.rawValue) are no real numbers here")
+    }
   }
 
   /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read.
   public func transposed() -> Tensor {
-    guard shape.rank == 2 else { return self }
-    // Turned round twice, the stored bytes are copied as they are.
-    let original = (payload as? TransposedPayload)?.source.payload
+    guard shape.rank == 2, !dtype.isPacked else { return self }
     return Tensor(
       name: name, aliases: aliases, dtype: dtype, shape: [shape[1], shape[0]],
-      payload: original ?? TransposedPayload(source: self))
+      payload: StridedPayload.transposing(payload, shape: shape, size: dtype.size))
   }
 
   /// Elements converted to another float type, rounded to nearest even, computed when read.

@@ -19,7 +19,7 @@ struct StoredMemberPayload: Payload {
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
     try contents.file.read(at: contents.offset + offset, into: &buffer)
     guard offset == 0, buffer.byteCount == byteCount else { return }
-    var crc = CRC32()
+    var crc = ChecksumState(.crc32)
     crc.update(
       try contents.file.bytes(at: contents.offset - skipped, count: skipped))
     crc.update(buffer.bytes)
@@ -39,6 +39,8 @@ struct DeflatedMemberPayload: Payload {
 
   var byteCount: Int { member.size - start }
   var storage: String { "zip deflated" }
+  /// Windows that follow each other are unpacked once.
+  var isWindowed: Bool { true }
 
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
     try inflater.read(member, at: start + offset, into: &buffer)

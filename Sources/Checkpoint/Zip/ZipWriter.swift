@@ -112,7 +112,7 @@ struct ZipWriter {
   }
 
   private func checksum(at offset: Int, count: Int) throws(CheckpointError) -> UInt32 {
-    var crc = CRC32()
+    var crc = ChecksumState(.crc32)
     var done = 0
     var window = [UInt8](repeating: 0, count: min(count, ZipWriter.window))
     while done < count {
