@@ -28,6 +28,7 @@ extension Conversion {
       } else {
         chosen = try FormatRegistry.named(opening.checkpoint.format)
       }
+      guard chosen.writes else { throw chosen.isReadOnly }
       format = chosen
       // A known suffix makes OUT a file; so does one that --format is told to write to.
       isFolder =

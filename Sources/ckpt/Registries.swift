@@ -14,7 +14,9 @@ struct Formats: ParsableCommand, JSONCommand {
       rows: FormatRegistry.all.map {
         .init(
           name: $0.name, aliases: $0.aliases, summary: $0.summary,
-          more: [("suffixes", .array($0.suffixes.map { .string($0) }))])
+          more: [
+            ("suffixes", .array($0.suffixes.map { .string($0) })), ("writes", .bool($0.writes)),
+          ])
       }
     ).print(output)
   }
@@ -107,10 +109,12 @@ private struct Catalogue {
     for row in rows {
       let more = row.more.compactMap { name, value -> String? in
         switch value {
-        case .string(let text): text.isEmpty ? nil : "\(name): \(text)"
+        case .string(let text): return text.isEmpty ? nil : "\(name): \(text)"
         case .array(let values):
-          values.isEmpty ? nil : "\(name): \(values.compactMap(\.string).joined(separator: ", "))"
-        default: nil
+          let texts = values.compactMap(\.string).joined(separator: ", ")
+          return values.isEmpty ? nil : "\(name): \(texts)"
+        case .bool(false) where name == "writes": return "read only"
+        default: return nil
         }
       }
       table.add(row.name, row.summary, more.joined(separator: " · "))

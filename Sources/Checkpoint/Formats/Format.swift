@@ -13,6 +13,8 @@ public protocol Format: Sendable {
   /// File names that a folder of this format customarily has, the best first.
   var customaryNames: [String] { get }
 
+  /// Whether ckpt writes the format; one that it only reads needs no ``write(_:to:in:options:)``.
+  var writes: Bool { get }
   /// Whether a checkpoint can be split into several files.
   var splits: Bool { get }
 
@@ -39,8 +41,24 @@ public protocol Format: Sendable {
 extension Format {
   public var aliases: [String] { [] }
   public var customaryNames: [String] { [] }
+  public var writes: Bool { true }
   public var splits: Bool { false }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
+
+  /// Refuses: for formats that are only read.
+  public func write(
+    _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
+  ) throws(CheckpointError) -> String {
+    throw isReadOnly
+  }
+
+  /// The error of writing a format that is only read.
+  public var isReadOnly: CheckpointError {
+    CheckpointError(
+      .usage, Place(member: "format \(name)"), "is read only",
+      hint: "formats that can be written: "
+        + FormatRegistry.writable.map(\.name).joined(separator: ", "))
+  }
 }
 
 /// What a writer may be told.

@@ -6,6 +6,9 @@ public enum FormatRegistry {
     NPZ(),
   ]
 
+  /// The formats that can be written.
+  public static var writable: [any Format] { all.filter(\.writes) }
+
   /// The format of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Format {
     let wanted = name.lowercased()
