@@ -53,6 +53,7 @@ public struct Opening: Sendable {
         .usage, Place(member: "path \"\(path)\""), path.isEmpty ? "is empty" : "is not UTF-8")
     }
     guard Paths.exists(path) else {
+      if let entry = FormatRegistry.entry(for: path) { return (entry, nil) }
       throw CheckpointError(.cannotRead, .file(path), "does not exist")
     }
     guard Paths.isFolder(path) else { return (path, nil) }

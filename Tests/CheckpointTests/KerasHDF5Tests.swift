@@ -1,7 +1,8 @@
-import Checkpoint
 import Glibc
 import TestSupport
 import Testing
+
+@testable import Checkpoint
 
 @Suite struct KerasHDF5Tests {
   private static func tensor(_ name: String, _ shape: Shape = [2, 3], seed: Int = 0) -> Tensor {
@@ -20,20 +21,17 @@ import Testing
   ])
 
   @Test(
-    arguments: DType.allCases.filter { $0 != .bf16 },
+    arguments: DType.allCases.filter { $0 != .bf16 && $0.hdf5Code != 0 },
     [[], [0], [7], [0, 3], [2, 3], [1, 2, 1, 5]])
   func `every type and shape returns`(_ dtype: DType, _ extents: [Int]) throws {
     let scratch = try TemporaryFolder()
     let shape = Shape(extents)
-    let bytes = (0..<(shape.count * dtype.size)).map { index in
-      dtype == .bool ? UInt8(index % 2) : UInt8(truncatingIfNeeded: index &* 37)
-    }
-    let tensor = Tensor(name: "a/b/x", dtype: dtype, shape: shape, payload: BytesPayload(bytes))
+    let tensor = Samples.tensor("a/b/x", dtype, shape)
     let back = try scratch.rewritten(Checkpoint(groups: [Group(name: "", tensors: [tensor])]))
     #expect(back.tensors.map(\.name) == ["a/b/x"])
     #expect(back.tensors.first?.dtype == dtype)
     #expect(back.tensors.first?.shape == shape)
-    #expect(try back.tensors.first?.bytes() == bytes)
+    #expect(try back.tensors.first?.bytes() == tensor.bytes())
     #expect(back.attributes.isEmpty)
   }
 

@@ -85,11 +85,12 @@ import Testing
 
   @Test func `what no tensor can hold is listed with the reason`() throws {
     let checkpoint = try open("unreadable.npz")
-    #expect(checkpoint.tensors.map(\.name) == ["good"])
+    #expect(checkpoint.tensors.map(\.name) == ["good", "complex"])
+    #expect(checkpoint.tensors[1].dtype == .c64)
     #expect(
       checkpoint.unreadable.map(\.name)
-        == ["complex", "text", "bytes", "date", "raw", "long", "notes.txt"])
-    #expect(checkpoint.unreadable[0].reason == "holds complex numbers (<c8)")
+        == ["text", "bytes", "date", "raw", "long", "notes.txt"])
+    #expect(checkpoint.unreadable[0].reason == "holds text (<U2)")
   }
 
   @Test(arguments: [("object.npz", "o.npy"), ("structured.npz", "s.npy")])
@@ -102,13 +103,9 @@ import Testing
 
   @Test func `every type and shape comes back as it was, in order`() throws {
     var tensors: [Tensor] = []
-    for dtype in DType.allCases where dtype != .bf16 {
+    for dtype in NPYHeader.codes.values.sorted(by: { $0.rawValue < $1.rawValue }) {
       for shape: Shape in [[], [0], [3], [2, 0, 5], [2, 3, 4]] {
-        let values = (0..<shape.count).map { expected($0, dtype) }
-        tensors.append(
-          Tensor(
-            name: "层/\(dtype.rawValue) \(shape)", dtype: dtype, shape: shape,
-            payload: BytesPayload(Elements.encode(values, as: dtype))))
+        tensors.append(Samples.tensor("层/\(dtype.rawValue) \(shape)", dtype, shape))
       }
     }
     try write(tensors, to: "first.npz")

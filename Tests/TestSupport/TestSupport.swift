@@ -1,4 +1,4 @@
-import Checkpoint
+public import Checkpoint
 import Foundation
 
 /// Files under `fixtures/`, made by the original libraries.
@@ -36,6 +36,19 @@ public final class TemporaryFolder: Sendable {
   /// Everything inside, hidden files too, sorted.
   public var contents: [String] {
     ((try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []).sorted()
+  }
+}
+
+/// Tensors of every kind, with bytes that differ from place to place.
+public enum Samples {
+  public static func tensor(
+    _ name: String, _ dtype: DType, _ shape: Shape, seed: Int = 0
+  ) -> Tensor {
+    let bytes = (0..<dtype.byteCount(of: shape.count)).map { index in
+      dtype == .bool
+        ? UInt8((index + seed) % 2) : UInt8(truncatingIfNeeded: (index &+ seed) &* 37 &+ seed)
+    }
+    return Tensor(name: name, dtype: dtype, shape: shape, payload: BytesPayload(bytes))
   }
 }
 

@@ -22,6 +22,10 @@ public protocol Format: Sendable {
   /// errors of ``write(_:to:in:options:)``.
   func leavesOut(_ checkpoint: Checkpoint) -> [String]
 
+  /// The file to open for a path at which there is no file, such as the prefix by which TensorFlow
+  /// calls a checkpoint of several files; `nil` when it means nothing to this format.
+  func entry(for path: String) -> String?
+
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
@@ -44,6 +48,7 @@ extension Format {
   public var writes: Bool { true }
   public var splits: Bool { false }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
+  public func entry(for path: String) -> String? { nil }
 
   /// Refuses: for formats that are only read.
   public func write(

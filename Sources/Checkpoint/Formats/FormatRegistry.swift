@@ -26,6 +26,11 @@ public enum FormatRegistry {
     return all.first { $0.suffixes.contains { name.hasSuffix("." + $0) } }
   }
 
+  /// The file to open for a path at which there is no file.
+  public static func entry(for path: String) -> String? {
+    all.lazy.compactMap { $0.entry(for: path) }.first
+  }
+
   /// The format that recognises the content.
   public static func recognise(_ probe: Probe) throws(CheckpointError) -> any Format {
     if let format = all.first(where: { $0.recognises(probe) }) { return format }

@@ -129,11 +129,12 @@ extension Safetensors {
       } catch {
         throw error.at(place)
       }
-      guard shape.count * dtype.size == end - begin else {
+      let needed = dtype.byteCount(of: shape.count)
+      guard shape.count % dtype.block.elements == 0, needed == end - begin else {
         throw CheckpointError(
           .damaged, place,
-          "\(dtype.rawValue) \(shape) needs \(shape.count * dtype.size) bytes, "
-            + "but data_offsets span \(end - begin)")
+          "\(dtype.rawValue) \(shape) needs \(needed) bytes, but data_offsets span "
+            + "\(end - begin)")
       }
       let slice = try FileSlice(file, offset: dataStart + begin, length: end - begin)
       tensors.append(
@@ -253,10 +254,12 @@ extension Safetensors {
     }
   }
 
-  private static let dtypes: [String: DType] = [
-    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "I64": .i64, "I32": .i32, "I16": .i16,
-    "I8": .i8, "U64": .u64, "U32": .u32, "U16": .u16, "U8": .u8, "BOOL": .bool,
-  ]
+  /// The format's names of the element types: ours in capitals, but for complex numbers.
+  private static let dtypes: [String: DType] = Dictionary(
+    uniqueKeysWithValues: DType.allCases.filter { !$0.isQuantized && $0 != .c128 }
+      .map { (spelled($0), $0) })
+
+  private static func spelled(_ dtype: DType) -> String { dtype.rawValue.uppercased() }
 }
 
 // MARK: - Writing
@@ -365,12 +368,20 @@ extension Safetensors {
           .unsupported, .tensor(tensor.name), "safetensors keeps this name for itself",
           hint: "rename it")
       }
+      guard Safetensors.dtypes.values.contains(tensor.dtype),
+        tensor.shape.count % tensor.dtype.block.elements == 0
+      else {
+        throw CheckpointError(
+          .unsupported, .tensor(tensor.name),
+          "safetensors holds no \(tensor.dtype.rawValue) of shape \(tensor.shape)",
+          hint: tensor.dtype.isPacked ? "use --dtype f32" : nil)
+      }
       let end = position + tensor.byteCount
       members.append(
         .init(
           tensor.name,
           .object([
-            .init("dtype", .string(tensor.dtype.rawValue.uppercased())),
+            .init("dtype", .string(Safetensors.spelled(tensor.dtype))),
             .init("shape", .array(tensor.shape.extents.map { .number($0) })),
             .init("data_offsets", .array([.number(position), .number(end)])),
           ])))
