@@ -43,7 +43,8 @@ let package = Package(
     .target(name: "CKernels", cSettings: strictC),
 
     .target(
-      name: "Checkpoint", dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip", "CChecksum", "CCrypto"],
+      name: "Checkpoint",
+      dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip", "CChecksum", "CCrypto"],
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(

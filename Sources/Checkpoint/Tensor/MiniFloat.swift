@@ -64,7 +64,11 @@ struct MiniFloat: Sendable {
     var (low, high) = (0, ordered.count - 1)
     while low < high {
       let middle = (low + high + 1) / 2
-      if Double(values[Int(ordered[middle])]) <= magnitude { low = middle } else { high = middle - 1 }
+      if Double(values[Int(ordered[middle])]) <= magnitude {
+        low = middle
+      } else {
+        high = middle - 1
+      }
     }
     var code = ordered[low]
     let below = Double(values[Int(code)])

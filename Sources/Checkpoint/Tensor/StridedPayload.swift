@@ -16,7 +16,8 @@ struct StridedPayload: Payload {
   let swapped: Int
 
   var storage: String {
-    let order = strides == shape.strides ? [] : [strides == shape.fortranStrides ? "Fortran order" : "strided"]
+    let kind = strides == shape.fortranStrides ? "Fortran order" : "strided"
+    let order = strides == shape.strides ? [] : [kind]
     return ([stored.storage] + order + (swapped > 1 ? ["big-endian"] : []))
       .joined(separator: ", ")
   }
@@ -145,7 +146,8 @@ struct StridedPayload: Payload {
     if let axis = strides.firstIndex(of: 1), extents[axis] * size >= StridedPayload.longRun,
       span / 4 > count
     {
-      return try gatherRuns(along: axis, extents: extents, strides: strides, at: start, into: &bytes)
+      return try gatherRuns(
+        along: axis, extents: extents, strides: strides, at: start, into: &bytes)
     }
     // Split the longest step's axis, so that each part spans less.
     let axis = strides.indices.filter { extents[$0] > 1 }.max { strides[$0] < strides[$1] } ?? 0
