@@ -7,10 +7,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-// glibc declares copy_file_range only under _GNU_SOURCE, which Swift's Glibc module does not set.
-static inline ssize_t ckpt_copy_file_range(int in, int64_t *in_offset, int out, int64_t *out_offset,
-                                           size_t length) {
-  return (ssize_t)syscall(SYS_copy_file_range, in, in_offset, out, out_offset, length, 0U);
+// glibc declares fallocate only under _GNU_SOURCE, which Swift's Glibc module does not set.
+static inline int ckpt_fallocate(int file, int64_t offset, int64_t length) {
+  return (int)syscall(SYS_fallocate, file, 0, offset, length);
 }
 
 #endif

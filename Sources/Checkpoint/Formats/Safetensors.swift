@@ -396,6 +396,7 @@ extension Safetensors {
           + "\(Safetensors.largestHeader)")
     }
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    try file.reserve(8 + header.count + position)
     try file.write(length + header, at: 0)
     var offset = 8 + header.count
     for tensor in tensors {

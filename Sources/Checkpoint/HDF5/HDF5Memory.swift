@@ -22,6 +22,7 @@ import CHDF5Reader
   func write(to file: OutputFile) throws(CheckpointError) {
     var count = 0
     let size = Int(unsafe ckpt_hdf5_memory_finish(pages, &count))
+    try file.reserve(size)
     // The last byte first: it gives the file its size, also where nothing else is written.
     try file.write([0], at: max(size - 1, 0))
     var run: [UInt8] = []

@@ -217,6 +217,13 @@ public struct OutputFile {
   /// The path that the file will have.
   public let target: String
   let descriptor: Int32
+  private let window = Window()
+
+  init(path: String, target: String, descriptor: Int32) {
+    self.path = path
+    self.target = target
+    self.descriptor = descriptor
+  }
 
   /// Writes `bytes` at `offset`.
   public func write(_ bytes: [UInt8], at offset: Int) throws(CheckpointError) {
@@ -238,51 +245,21 @@ public struct OutputFile {
     }
   }
 
-  /// Writes a tensor's canonical bytes at `offset`, through the kernel where they lie in a file.
+  /// Writes a tensor's canonical bytes at `offset`, in windows where they can be read in parts.
   public func write(_ tensor: Tensor, at offset: Int) throws(CheckpointError) {
-    let payload = tensor.payload
-    if let slice = payload.slice, payload.checksum == nil, slice.length == tensor.byteCount {
-      do throws(CheckpointError) {
-        try copy(slice, to: offset)
-      } catch {
-        throw error.at(.tensor(tensor.name))
-      }
-      return
-    }
     var position = offset
-    try tensor.readWindows { (bytes) throws(CheckpointError) in
+    try tensor.readWindows(through: window) { (bytes) throws(CheckpointError) in
       try write(bytes, at: position)
       position += bytes.byteCount
     }
   }
 
-  /// Copies a slice without passing it through user memory, where the file systems can.
-  private func copy(_ slice: FileSlice, to offset: Int) throws(CheckpointError) {
-    var from = Int64(slice.offset)
-    var to = Int64(offset)
-    var left = slice.length
-    while left > 0 {
-      let count = unsafe ckpt_copy_file_range(
-        slice.file.descriptor, &from, descriptor, &to, left)
-      if count > 0 {
-        left -= count
-      } else if count == 0 {
-        throw CheckpointError(
-          .damaged, Place(file: slice.file.path, offset: Int(from)),
-          "the file ends \(left) bytes too early")
-      } else if errno == ENOSPC || errno == EDQUOT || errno == EFBIG {
-        throw Output.cannotWrite(target, errno)
-      } else if errno != EINTR {
-        break  // another file system, or a kernel without the call: copy through a window
-      }
-    }
-    while left > 0 {
-      let bytes = try slice.file.bytes(at: Int(from), count: min(Tensor.window, left))
-      try write(bytes, at: Int(to))
-      from += Int64(bytes.count)
-      to += Int64(bytes.count)
-      left -= bytes.count
-    }
+  /// Tells the file system how long the file will be, which makes writing half as long again faster
+  /// and a full disk known before anything is written.
+  public func reserve(_ size: Int) throws(CheckpointError) {
+    guard size > 0, ckpt_fallocate(descriptor, 0, Int64(size)) != 0 else { return }
+    guard ![ENOSPC, EDQUOT, EFBIG].contains(errno) else { throw Output.cannotWrite(target, errno) }
+    // Other file systems take the bytes as they come.
   }
 }
 

@@ -53,41 +53,34 @@ public struct Tensor: Sendable {
     }
   }
 
-  /// Passes the canonical bytes to `body` piece by piece, a few megabytes at a time where the payload
-  /// can be read in parts.
+  /// Passes the canonical bytes to `body` piece by piece, in windows where the payload can be read in
+  /// parts.
   ///
   /// A checksum that the file states of them is checked.
+  ///
+  /// - Parameter window: memory that is used again, where many tensors are read.
   public func readWindows(
-    _ body: (RawSpan) throws(CheckpointError) -> Void
+    through window: Window = Window(), _ body: (RawSpan) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     do throws(CheckpointError) {
       try checkLength()
-      guard payload.isWindowed, payload.byteCount > Tensor.window else {
-        let bytes = try bytes()
-        return try unsafe body(bytes.span.bytes)
-      }
       var state = payload.checksum.map { ChecksumState($0.kind) }
-      var window = [UInt8](repeating: 0, count: Tensor.window)
+      let most =
+        !payload.isWindowed ? byteCount : payload.slice == nil ? Window.gathered : Window.copied
       var position = 0
       while position < byteCount {
-        if window.count > byteCount - position {
-          window.removeLast(window.count - (byteCount - position))
+        let count = min(most, byteCount - position)
+        try window.read(payload, at: position, count: count) { (bytes) throws(CheckpointError) in
+          state?.update(bytes)
+          try body(bytes)
         }
-        var span = window.mutableSpan
-        var raw = unsafe span.mutableBytes
-        try payload.read(at: position, into: &raw)
-        state?.update(raw.bytes)
-        try body(raw.bytes)
-        position += window.count
+        position += count
       }
       try state?.check(payload.checksum)
     } catch {
       throw error.at(.tensor(name))
     }
   }
-
-  /// Bytes that are in memory at once; a multiple of every element's size.
-  static let window = 4 << 20
 
   private func checkLength() throws(CheckpointError) {
     guard payload.byteCount == byteCount else {
