@@ -15,6 +15,8 @@ public protocol Format: Sendable {
 
   /// Whether ckpt writes the format; one that it only reads needs no ``write(_:to:in:options:)``.
   var writes: Bool { get }
+  /// Whether tensors come back in the order in which they were written; by name otherwise.
+  var keepsOrder: Bool { get }
   /// Whether a checkpoint can be split into several files.
   var splits: Bool { get }
 
@@ -47,6 +49,7 @@ extension Format {
   public var customaryNames: [String] { [] }
   public var writes: Bool { true }
   public var splits: Bool { false }
+  public var keepsOrder: Bool { true }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
 
