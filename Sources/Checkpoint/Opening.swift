@@ -33,7 +33,10 @@ public struct Opening: Sendable {
   }
 
   /// What the tensors mean.
-  public func model() throws(CheckpointError) -> Model {
+  public func model() throws(CheckpointError) -> Model { try model(of: checkpoint) }
+
+  /// What the tensors mean once the checkpoint was changed.
+  public func model(of checkpoint: Checkpoint) throws(CheckpointError) -> Model {
     try ModelReader(options).model(of: checkpoint, configuration: configuration)
   }
 

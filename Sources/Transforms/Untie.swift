@@ -6,7 +6,7 @@ public import Checkpoint
 /// i·J + j holds a copy of it. The same operations run on the same numbers, so every value is equal
 /// to the bit. Afterwards the layers can be trained apart. Inverse: averaging equal layers.
 /// Source: `ALBERT_Unshared` of bert4keras; `group_idx` in transformers' `modeling_albert.py`.
-public struct Untie: Transform {
+public struct Untie: ModelTransform {
   public init() {}
 
   public var name: String { "untie" }

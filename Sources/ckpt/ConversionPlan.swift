@@ -15,18 +15,23 @@ extension Conversion {
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
     var notRun: String?
+    /// The stored names of tensors that were renamed.
+    private let formerNames: [String: String]
     private var allowed: AllowedDrops
 
     init(_ request: Request, _ opening: Opening, _ remarks: inout [String]) throws {
-      checkpoint = opening.checkpoint
+      let (change, steps) = try TransformRegistry.apply(request.steps, to: opening.checkpoint)
+      checkpoint = change.checkpoint
+      formerNames = change.renamed
       allowed = AllowedDrops(request.allowedDrops)
       drops = opening.checkpoint.unreadable.map {
         Drop(name: $0.name, reason: $0.reason, loses: true)
       }
-      if request.dialect == nil, request.steps.isEmpty, request.family == nil {
+      drops += change.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: false) }
+      if request.dialect == nil, steps.isEmpty, request.family == nil {
         try planNames(request, opening, &remarks)
       } else {
-        try planModel(request, opening, &remarks)
+        try planModel(request, opening, steps, &remarks)
       }
       for index in drops.indices where drops[index].loses && !drops[index].isAllowed {
         drops[index].isAllowed = allowed.match([drops[index].name] + drops[index].sources)
@@ -40,7 +45,7 @@ extension Conversion {
     ) throws {
       // The meaning is only for the proof; without one there is still the comparison of bytes.
       do {
-        model = try opening.model()
+        model = try opening.model(of: checkpoint)
       } catch {
         notRun = error.reason
       }
@@ -55,13 +60,13 @@ extension Conversion {
         throw CheckpointError(
           .usage, Place(member: "--allow-drop"), "would leave nothing of the checkpoint")
       }
-      if model != nil, !drops.isEmpty {
+      if model != nil, drops.contains(where: \.loses) {
         model = nil
         notRun = "tensors were dropped"
       }
       rows = checkpoint.tensors.map { tensor in
         Spelling.Row(
-          target: tensor.name, sources: [tensor.name],
+          target: tensor.name, sources: [formerNames[tensor.name] ?? tensor.name],
           operation: tensor.payload.storage.hasPrefix("cast") ? tensor.payload.storage : "",
           dtype: tensor.dtype, shape: tensor.shape)
       }
@@ -75,14 +80,15 @@ extension Conversion {
     }
 
     private mutating func planModel(
-      _ request: Request, _ opening: Opening, _ remarks: inout [String]
+      _ request: Request, _ opening: Opening, _ steps: [TransformStep],
+      _ remarks: inout [String]
     ) throws {
-      let source = try opening.model()
+      let source = try opening.model(of: checkpoint)
       let target = try DialectRegistry.named(request.dialect ?? source.dialect)
       dialect = target
       model = source
       remarks += source.warnings
-      var (result, relation) = try TransformRegistry.apply(request.steps, to: source)
+      var (result, relation) = try TransformRegistry.apply(steps, to: source)
       if let family = request.family { result = try result.relabelled(as: family) }
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {

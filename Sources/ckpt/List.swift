@@ -160,7 +160,10 @@ struct List: ParsableCommand, JSONCommand {
   }
 
   private func storage(_ tensor: Tensor) -> JSON {
-    var members: [JSON.Member] = [.init("layout", .string(tensor.payload.storage))]
+    var members: [JSON.Member] = [
+      .init("layout", .string(tensor.payload.storage)),
+      .init("filters", .array(tensor.payload.filters.map { .string($0) })),
+    ]
     if let slice = tensor.payload.slice {
       members.append(.init("file", .string(slice.file.path)))
       members.append(.init("offset", .number(slice.offset)))

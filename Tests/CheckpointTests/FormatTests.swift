@@ -38,7 +38,10 @@ import Testing
   ) throws {
     let folder = try TemporaryFolder()
     var held = 0
-    for extents in [[], [0], [2, 0, 3], [1], [3], [2, 4], [2, 1, 4], [2, 256], [1, 2, 1, 2, 1, 2]] {
+    let shapes = [
+      [], [0], [2, 0, 3], [1], [3], [2, 4], [2, 1, 4], [2, 256], [1, 2, 1, 2, 1, 2],
+    ]
+    for extents in shapes {
       let shape = Shape(extents)
       guard shape.count % dtype.block.elements == 0,
         dtype.block.elements == 1 || (extents.last ?? 1) % dtype.block.elements == 0
@@ -138,7 +141,8 @@ import Testing
   }
 
   /// Small files of every format that can be written, with what damage may do to them.
-  func small(_ name: String, in folder: TemporaryFolder) throws -> [(path: String, bytes: [UInt8])] {
+  func small(_ name: String, in folder: TemporaryFolder) throws -> [(path: String, bytes: [UInt8])]
+  {
     var tensors = [Samples.tensor("a", .f32, [2, 3])]
     if name != "npy" {
       tensors += [Samples.tensor("b/c", .i32, [4]), Samples.tensor("d", .f16, [2, 2, 2])]

@@ -251,7 +251,8 @@ struct KerasHDF5Plan {
         throw CheckpointError(
           .unsupported, .tensor(folder),
           "is a tensor, so HDF5 cannot hold \(path) below it",
-          hint: "rename or drop one of the two")
+          hint: "use --apply strip-optimizer if the longer one is an optimizer's slot, or "
+            + "--apply 'rename=OLD=>NEW'")
       }
     }
     for group in groups where !group.path.isEmpty {

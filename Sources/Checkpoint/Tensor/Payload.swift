@@ -13,6 +13,9 @@ public protocol Payload: Sendable {
   /// How the bytes are kept, for people: `contiguous`, `chunked gzip`, `computed`, …
   var storage: String { get }
 
+  /// What the bytes were packed by, in the order of packing: `shuffle`, `gzip`, `deflate`, …
+  var filters: [String] { get }
+
   /// Whether parts can be read without computing the whole.
   var isWindowed: Bool { get }
 
@@ -27,6 +30,7 @@ public protocol Payload: Sendable {
 
 extension Payload {
   public var slice: FileSlice? { nil }
+  public var filters: [String] { [] }
   public var isWindowed: Bool { slice != nil }
   public var checksum: Checksum? { nil }
 }

@@ -83,6 +83,33 @@ public struct Tensor: Sendable {
     }
   }
 
+  /// Whether both have the same canonical bytes; checksums of both are checked.
+  public func hasBytes(of other: Tensor) throws(CheckpointError) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    try other.checkLength()
+    let window = Window()
+    var state = other.payload.checksum.map { ChecksumState($0.kind) }
+    var position = 0
+    var isEqual = true
+    try readWindows { (mine) throws(CheckpointError) in
+      do throws(CheckpointError) {
+        try window.read(other.payload, at: position, count: mine.byteCount) { theirs in
+          state?.update(theirs)
+          isEqual = isEqual && Window.equal(mine, theirs)
+        }
+      } catch {
+        throw error.at(.tensor(other.name))
+      }
+      position += mine.byteCount
+    }
+    do throws(CheckpointError) {
+      try state?.check(other.payload.checksum)
+    } catch {
+      throw error.at(.tensor(other.name))
+    }
+    return isEqual
+  }
+
   private func checkLength() throws(CheckpointError) {
     guard payload.byteCount == byteCount else {
       throw CheckpointError(

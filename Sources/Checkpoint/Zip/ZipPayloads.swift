@@ -39,6 +39,7 @@ struct DeflatedMemberPayload: Payload {
 
   var byteCount: Int { member.size - start }
   var storage: String { "zip deflated" }
+  var filters: [String] { ["deflate"] }
   /// Windows that follow each other are unpacked once.
   var isWindowed: Bool { true }
 
