@@ -1,24 +1,19 @@
 #!/usr/bin/env bash
-# Times conversions of a BERT-base-sized file (about 400 MB), beside cp of the same bytes and the
-# usual Python script, in turns; prints medians, the ratio to cp, and peak memory.
-# CKPT is the built command, PYTHON one with h5py, numpy and safetensors.
+# Times conversions, names as they are and without the proof, beside `cp` of the same bytes on the same
+# file system, in turns: warm (in the page cache) and cold (the source is put out of it before each run). Prints
+# medians, the ratio to cp, and peak memory; then how long listing takes.
+# CKPT is the built command, PYTHON one with h5py, numpy, safetensors and torch. SIZES: 400MB 4GB.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+turns=${TURNS:-5}
 mkdir -p .bench
 work=$(mktemp -d .bench/convert.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
-"$python" Benchmarks/convert_data.py "$work/model.h5"
-"$CKPT" convert "$work/model.h5" "$work/model.safetensors" --no-verify --quiet
-ls -l "$work" | awk 'NR > 1 { printf "%s: %.0f MB\n", $NF, $5 / 1e6 }'
-
-# once NAME COMMAND…: seconds and peak KB of one run go to NAME's list.
+# once LOG COMMAND…: seconds and peak KB of one run go to LOG.
 once() {
-  local name=$1
-  shift
-  rm -rf "$work/out"*
-  /usr/bin/env "$python" - "$work/$name.times" "$@" <<'PY'
+  "$python" - "$@" <<'PY'
 import os, subprocess, sys, time
 log, command = sys.argv[1], sys.argv[2:]
 start = time.perf_counter()
@@ -31,19 +26,64 @@ with open(log, 'a') as file:
     file.write(f'{seconds} {usage.ru_maxrss}\n')
 PY
 }
+median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+peak() { sort -k2 -n "$1" | awk 'END { printf "%.0f", $2 / 1000 }'; }
+evict() { sync && dd if="$1" iflag=nocache count=0 status=none; }
+row() { # row NAME LOG CP
+  awk -v name="$1" -v t="$(median "$2")" -v cp="$(median "$3")" -v peak="$(peak "$2")" \
+    'BEGIN { printf "%-34s %8.1f ms  %5.2f × cp  peak %s MB\n", name, t * 1000, t / cp, peak }'
+}
 
-for _ in 1 2 3 4 5; do
-  once cp cp "$work/model.h5" "$work/out"
-  once h5-to-safetensors "$CKPT" convert "$work/model.h5" "$work/out.safetensors" --no-verify
-  once safetensors-to-h5 "$CKPT" convert "$work/model.safetensors" "$work/out.h5" --no-verify
-  once python "$python" Benchmarks/convert_peer.py "$work/model.h5" "$work/out.safetensors"
-  once ls "$CKPT" ls "$work/model.h5"
-done
+# compare SOURCE TARGET: cp and ckpt in turns, warm and cold. A bundle's bytes are in its data file.
+compare() {
+  local source=$1 target=$2 bytes=$1 name state log
+  [ -e "$bytes" ] || bytes=$1.data-00000-of-00001
+  name="${source##*.} → ${target##*.}"
+  for state in warm cold; do
+    log=$work/log
+    rm -f "$log".*
+    [ "$state" = warm ] && cat "$bytes" >/dev/null
+    for _ in $(seq "$turns"); do
+      rm -f "$work/copy"
+      [ "$state" = warm ] || evict "$bytes"
+      once "$log.cp" cp "$bytes" "$work/copy"
+      rm -f "$work/copy" "$target"
+      [ "$state" = warm ] || evict "$bytes"
+      once "$log.ckpt" "$CKPT" convert "$source" "$target" --no-verify --quiet
+      rm -f "$target"
+    done
+    row "$name, $state" "$log.ckpt" "$log.cp"
+  done
+}
 
-median() { sort -n "$work/$1.times" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-peak() { sort -k2 -n "$work/$1.times" | awk 'END { printf "%.0f", $2 / 1000 }'; }
-cp=$(median cp)
-for name in cp h5-to-safetensors safetensors-to-h5 python ls; do
-  awk -v name="$name" -v t="$(median "$name")" -v cp="$cp" -v peak="$(peak "$name")" \
-    'BEGIN { printf "%-20s %8.1f ms  %6.2f × cp  peak %s MB\n", name, t * 1000, t / cp, peak }'
+for size in ${SIZES:-400MB 4GB}; do
+  "$python" Benchmarks/convert_data.py "$work/model.h5" "$size"
+  "$CKPT" convert "$work/model.h5" "$work/model.safetensors" --no-verify --quiet
+  "$CKPT" convert "$work/model.h5" "$work/model.pt" --no-verify --quiet
+  "$CKPT" convert "$work/model.h5" "$work/model.tf" --format tf --no-verify --quiet
+  echo "$size: $(stat -c %s "$work/model.h5") bytes"
+  compare "$work/model.h5" "$work/out.safetensors"
+  compare "$work/model.safetensors" "$work/out.h5"
+  compare "$work/model.tf" "$work/out.safetensors"
+  compare "$work/model.pt" "$work/out.safetensors"
+  if [ "$size" = 400MB ]; then
+    rm -f "$work/log".*
+    for _ in $(seq "$turns"); do
+      once "$work/log.cp" cp "$work/model.h5" "$work/copy"
+      for source in h5 pt; do
+        rm -f "$work/copy" "$work/out.safetensors"
+        once "$work/log.$source" "$python" Benchmarks/convert_peer.py "$work/model.$source" \
+          "$work/out.safetensors"
+      done
+    done
+    row "Python: h5 → safetensors, warm" "$work/log.h5" "$work/log.cp"
+    row "Python: pt → safetensors, warm" "$work/log.pt" "$work/log.cp"
+    for file in model.h5 model.safetensors model.tf model.pt; do
+      rm -f "$work/log".*
+      for _ in $(seq "$turns"); do once "$work/log.ls" "$CKPT" ls "$work/$file"; done
+      awk -v name="ls ${file##*.}" -v t="$(median "$work/log.ls")" -v peak="$(peak "$work/log.ls")" \
+        'BEGIN { printf "%-34s %8.1f ms  peak %s MB\n", name, t * 1000, peak }'
+    done
+  fi
+  rm -f "$work"/*
 done

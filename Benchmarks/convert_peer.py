@@ -1,18 +1,24 @@
-"""What people write to get from Keras HDF5 to safetensors."""
+"""What users do today: an h5 or a torch file to safetensors with the libraries' own means."""
 import sys
 
-import h5py
-import numpy as np
-from safetensors.numpy import save_file
 
-tensors = {}
+def read(path):
+    if path.endswith('.h5'):
+        import h5py
+
+        tensors = {}
+        with h5py.File(path) as file:
+            file.visititems(lambda name, item: tensors.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return tensors
+    import torch
+
+    return {name: tensor.numpy() for name, tensor in torch.load(path, weights_only=True).items()}
 
 
-def visit(name, item):
-    if isinstance(item, h5py.Dataset):
-        tensors[name] = np.asarray(item)
+def main(source, target):
+    from safetensors.numpy import save_file
+
+    save_file(read(source), target)
 
 
-with h5py.File(sys.argv[1]) as file:
-    file.visititems(visit)
-save_file(tensors, sys.argv[2])
+main(*sys.argv[1:])
