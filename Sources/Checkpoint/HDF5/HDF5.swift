@@ -1,7 +1,8 @@
 /// The only gate to libhdf5.
 ///
 /// libhdf5 dies on damaged files, so nothing is read by it in this process: a child reads and hands
-/// back records, which are checked here (``HDF5Child``, `CHDF5Reader.h`). Writing happens in this
+/// back records, which are checked here (``HDF5Child``, `CHDF5Reader.h`). Files of the layout that
+/// Keras writes are listed without it (``ClassicHDF5``). Writing happens in this
 /// process (``HDF5Writer``), one call at a time under the lock that also guards every fork.
 public enum HDF5 {
   /// The bytes at offset 0, 512, 1,024 or a further doubling in every HDF5 file.
@@ -31,6 +32,12 @@ public enum HDF5 {
   ) throws(CheckpointError) -> HDF5Index {
     let image = HDF5Image(
       try FileSlice(file, offset: offset, length: length ?? file.size - min(offset, file.size)))
+    if let index = ClassicHDF5.index(of: image) { return index }
+    return try childIndex(of: image)
+  }
+
+  /// The same by libhdf5, in a child.
+  static func childIndex(of image: HDF5Image) throws(CheckpointError) -> HDF5Index {
     var child = try HDF5Child(listing: image)
     let answer = try child.answer()
     var parser = HDF5IndexParser(answer, image: image)
