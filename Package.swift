@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 /// Settings of every target of our own: Swift 6, explicit existentials and imports, no warnings.
@@ -18,6 +19,19 @@ let strictC: [CSetting] = [
   .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
 ]
 
+/// Whether Debian's archives of libhdf5 and of what it needs are there, to be linked statically.
+///
+/// The shared libhdf5 loads 40 more libraries (curl, TLS, LDAP) at every start. Where the archives
+/// are missing, pkg-config finds the shared one. `HDF5Archive` holds links to the archive, which the
+/// linker would not find in its folder by name.
+let isStatic = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].contains { folder in
+  ["hdf5/serial/libhdf5.a", "libsz.a", "libaec.a"].allSatisfy {
+    FileManager.default.fileExists(atPath: "\(folder)/\($0)")
+  }
+}
+let hdf5: [LinkerSetting] =
+  (isStatic ? [":libsz.a", ":libaec.a", "z", "dl", "m"] : ["hdf5"]).map { .linkedLibrary($0) }
+
 let package = Package(
   name: "ckpt",
   products: [
@@ -32,11 +46,14 @@ let package = Package(
   targets: [
     // C libraries behind module maps.
     .systemLibrary(name: "CSystem"),
-    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(
+      name: "CHDF5", pkgConfig: isStatic ? nil : "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
-    .target(name: "CHDF5Reader", dependencies: ["CHDF5"], cSettings: strictC),
+    .target(
+      name: "CHDF5Reader", dependencies: ["CHDF5"] + (isStatic ? ["HDF5Archive"] : []),
+      cSettings: strictC, linkerSettings: hdf5),
     // CRC-32C.
     .target(name: "CChecksum", cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
@@ -72,3 +89,7 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+if isStatic {
+  package.targets.append(
+    .binaryTarget(name: "HDF5Archive", path: "Sources/HDF5Archive.artifactbundle"))
+}

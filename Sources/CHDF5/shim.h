@@ -3,7 +3,12 @@
 
 // Later libraries then offer the calls of 1.10 under their plain names.
 #define H5_USE_110_API
+// Debian has the headers in a folder of their own, which pkg-config knows.
+#if __has_include(<hdf5/serial/hdf5.h>)
+#include <hdf5/serial/hdf5.h>
+#else
 #include <hdf5.h>
+#endif
 
 // Macros that Swift does not import.
 

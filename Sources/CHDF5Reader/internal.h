@@ -4,7 +4,11 @@
 
 // Later libraries then offer the calls of 1.10 under their plain names.
 #define H5_USE_110_API
+#if __has_include(<hdf5/serial/hdf5.h>)
+#include <hdf5/serial/hdf5.h>
+#else
 #include <hdf5.h>
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -107,10 +107,11 @@ import Testing
       var damaged = bytes
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         let position = structure[Int.random(in: 0..<structure.count, using: &random)]
-        damaged[position] = [
+        let values: [UInt8] = [
           UInt8.random(in: 0...255, using: &random), damaged[position] ^ 1,
           damaged[position] &+ 8, 0, 0xff,
-        ][Int.random(in: 0..<5, using: &random)]
+        ]
+        damaged[position] = values[Int.random(in: 0..<5, using: &random)]
       }
       counts[try Self.compare(damaged, scratch), default: 0] += 1
     }

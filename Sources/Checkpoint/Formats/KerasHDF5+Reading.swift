@@ -81,35 +81,33 @@ struct KerasHDF5Reading {
 
   /// Adds what no layer names, in natural order.
   private mutating func addRest() {
-    let paths = index.groups.map(\.path).sorted(by: Natural.less)
-    let members = Set(
-      index.groups.lazy.filter { !$0.path.isEmpty }.map { HDF5Index.parent(of: $0.path) }
-        + index.datasets.lazy.map { HDF5Index.parent(of: $0.path) })
     // Lists of weights claim what they name before it is seen as its parent group's own.
-    let naming = Set(
-      paths.filter { path in
-        places[path] == nil && path != KerasHDF5Names.modelWeights && !path.isEmpty
-          && KerasHDF5Names.list(KerasHDF5Names.weightNames, in: attributes[path] ?? []) != nil
-      })
+    let naming = index.groups.map(\.path).filter { path in
+      places[path] == nil && path != KerasHDF5Names.modelWeights && !path.isEmpty
+        && KerasHDF5Names.list(KerasHDF5Names.weightNames, in: attributes[path] ?? []) != nil
+    }
     let before = groups.count
-    for path in paths where naming.contains(path) { add(path) }
+    for path in naming.sorted(by: Natural.less) { add(path) }
 
     var own: [String: [HDF5Dataset]] = [:]
     for dataset in index.datasets where !claimed.contains(dataset.path) {
       own[HDF5Index.parent(of: dataset.path), default: []].append(dataset)
     }
-    for path in paths {
-      let unlisted = (own[path] ?? []).sorted { Natural.less($0.path, $1.path) }
-      if places[path] == nil {
-        let isPlain = path.isEmpty || path == KerasHDF5Names.modelWeights
-        let isWorthy =
-          !unlisted.isEmpty
-          || (!isPlain && (!(attributes[path] ?? []).isEmpty || !members.contains(path)))
-        guard isWorthy else { continue }
-        add(path)
-      }
+    let members = Set(
+      index.groups.lazy.filter { !$0.path.isEmpty }.map { HDF5Index.parent(of: $0.path) }
+        + index.datasets.lazy.map { HDF5Index.parent(of: $0.path) })
+    let worthy = index.groups.map(\.path).filter { path in
+      if own[path] != nil { return true }
+      let isPlain = path.isEmpty || path == KerasHDF5Names.modelWeights
+      return !isPlain && places[path] == nil
+        && (!(attributes[path] ?? []).isEmpty || !members.contains(path))
+    }
+    for path in worthy.sorted(by: Natural.less) {
+      if places[path] == nil { add(path) }
       guard let place = places[path] else { continue }
-      for dataset in unlisted { add(dataset, to: place) }
+      for dataset in (own[path] ?? []).sorted(by: { Natural.less($0.path, $1.path) }) {
+        add(dataset, to: place)
+      }
     }
     let rest = groups[before...].sorted { Natural.less($0.name, $1.name) }
     groups.replaceSubrange(before..., with: rest)

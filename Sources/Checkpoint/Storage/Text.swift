@@ -2,22 +2,27 @@
 public enum Natural {
   /// Whether `a` comes before `b`; runs of digits compare as numbers, everything else as bytes.
   public static func less(_ a: String, _ b: String) -> Bool {
-    var left = a.utf8[...]
-    var right = b.utf8[...]
-    while let x = left.first, let y = right.first {
+    var (a, b) = (a, b)
+    // Both are contiguous from here on.
+    a.makeContiguousUTF8()
+    b.makeContiguousUTF8()
+    let (left, right) = (a.utf8.span, b.utf8.span)
+    var (i, j) = (0, 0)
+    while i < left.count, j < right.count {
+      let (x, y) = (left[i], right[j])
       if isDigit(x), isDigit(y) {
-        let m = number(&left)
-        let n = number(&right)
+        // Numbers without their leading zeros: the longer is the larger.
+        let (m, n) = (number(left, &i), number(right, &j))
         if m.count != n.count { return m.count < n.count }
-        if !m.elementsEqual(n) { return m.lexicographicallyPrecedes(n) }
+        for (p, q) in zip(m, n) where left[p] != right[q] { return left[p] < right[q] }
       } else {
         // A slash ends a component, so a group stands before its longer-named neighbours.
         if x != y { return x == slash || (y != slash && x < y) }
-        left.removeFirst()
-        right.removeFirst()
+        i += 1
+        j += 1
       }
     }
-    if left.isEmpty != right.isEmpty { return left.isEmpty }
+    if (i < left.count) != (j < right.count) { return i == left.count }
     return a.utf8.lexicographicallyPrecedes(b.utf8)  // equal but for leading zeros
   }
 
@@ -25,11 +30,12 @@ public enum Natural {
 
   private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
-  /// Takes a run of digits off the front; returns it without leading zeros.
-  private static func number(_ text: inout Substring.UTF8View) -> Substring.UTF8View {
-    let digits = text.prefix(while: isDigit)
-    text = text[digits.endIndex...]
-    return digits.drop { $0 == 0x30 }
+  /// Steps over a run of digits; returns where it is, without leading zeros.
+  private static func number(_ text: Span<UInt8>, _ position: inout Int) -> Range<Int> {
+    while position < text.count, text[position] == 0x30 { position += 1 }
+    let start = position
+    while position < text.count, isDigit(text[position]) { position += 1 }
+    return start..<position
   }
 }
 

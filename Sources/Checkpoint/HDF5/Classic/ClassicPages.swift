@@ -124,10 +124,8 @@ struct ClassicBytes {
     return address
   }
 
-  /// Whether the next bytes are those of `text`.
-  mutating func signature(_ text: StaticString) throws(NotClassic) {
-    let expected = UInt32(
-      truncatingIfNeeded: text.description.utf8.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
-    try require(try u32() == expected)
+  /// Steps over the bytes of `text`.
+  mutating func signature(_ text: String) throws(NotClassic) {
+    try require(try take(text.utf8.count).elementsEqual(text.utf8))
   }
 }
