@@ -67,7 +67,7 @@ public struct Opening: Sendable {
     // A shard is part of what its index names.
     let others = names.filter { name in
       formats.contains { $0.suffixes.contains { name.lowercased().hasSuffix("." + $0) } }
-        && !customary.contains(name) && !name.contains("-of-")
+        && !customary.contains(name) && !name.contains("-of-") && !isKerasShard(name, among: names)
     }
     // Arrays lie beside models as their inputs and outputs; they count when there is nothing else.
     let models = customary + others.filter { !["npz", "npy"].contains(Paths.suffix(of: $0)) }
@@ -82,6 +82,14 @@ public struct Opening: Sendable {
       ? "\(best) is read; beside it there are \(candidates.dropFirst().joined(separator: ", "))"
       : nil
     return (Paths.join(path, best), note)
+  }
+
+  /// `NAME_00000.weights.h5` beside `NAME.weights.json`.
+  private static func isKerasShard(_ name: String, among names: [String]) -> Bool {
+    guard name.hasSuffix(".weights.h5") else { return false }
+    let stem = name.dropLast(".weights.h5".count)
+    return stem.suffix(6).first == "_" && stem.suffix(5).allSatisfy(\.isNumber)
+      && names.contains("\(stem.dropLast(6)).weights.json")
   }
 
   /// `NAME.config.json` before the customary names; a name's own file wins over its folder's.

@@ -11,7 +11,13 @@ private let realFiles = getenv("CKPT_REAL_FILES").map { String(cString: $0) }
 struct HDF5RealFilesTests {
   static let sets = [
     "kh5-dl4j-small", "kh5-hls4ml", "kh5-tiny-xception", "hdf5-jhdf", "hdf5-jsfive",
+    "keras-official-nested", "keras-qkeras-314",
   ]
+
+  private static func read(_ path: String) throws -> Checkpoint {
+    let probe = try Probe(path)
+    return try FormatRegistry.recognise(probe).read(probe)
+  }
 
   @Test(arguments: sets) func `every tensor is what h5py reads`(_ set: String) throws {
     let folder = try #require(realFiles)
@@ -19,8 +25,7 @@ struct HDF5RealFilesTests {
     var tensors = 0
     var reasons: [String: Int] = [:]
     for member in try JSON(parsing: text).members ?? [] {
-      let checkpoint = try KerasHDF5().read(
-        try Probe("\(folder)/files/\(set)/\(member.key)"))
+      let checkpoint = try Self.read("\(folder)/files/\(set)/\(member.key)")
       let byName = Dictionary(
         checkpoint.tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
       for entry in member.value["tensors"]?.members ?? [] {
@@ -44,7 +49,7 @@ struct HDF5RealFilesTests {
     let folder = "\(try #require(realFiles))/files/\(set)"
     let scratch = try TemporaryFolder()
     for name in Paths.list(folder) where !name.hasPrefix("UPSTREAM") {
-      let original = try KerasHDF5().read(Probe(Paths.join(folder, name)))
+      let original = try Self.read(Paths.join(folder, name))
       guard original.tensors.allSatisfy({ $0.byteCount < 64 << 20 }) else { continue }
       let first = try scratch.rewritten(original, "1")
       let (found, expected) = (try first.summary(), try original.summary())

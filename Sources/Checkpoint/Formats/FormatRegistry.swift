@@ -2,6 +2,7 @@
 public enum FormatRegistry {
   public static let all: [any Format] = [
     KerasHDF5(),
+    Keras(),
     Safetensors(),
     NPZ(),
   ]

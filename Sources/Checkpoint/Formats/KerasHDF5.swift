@@ -28,7 +28,7 @@ public struct KerasHDF5: Format {
   public init() {}
 
   public var name: String { "keras-h5" }
-  public var aliases: [String] { ["h5", "hdf5", "keras"] }
+  public var aliases: [String] { ["h5", "hdf5"] }
   public var summary: String { "Keras weights or model in HDF5 (.h5), and plain HDF5" }
   public var suffixes: [String] { ["h5", "hdf5", "weights"] }
   public var customaryNames: [String] {

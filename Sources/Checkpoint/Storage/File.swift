@@ -20,10 +20,16 @@ public final class File: Sendable {
   /// Opens a regular file.
   ///
   /// - Throws: ``CheckpointError`` of kind `cannotRead` with the system's reason.
-  public init(_ path: String) throws(CheckpointError) {
-    self.path = path
-    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  public convenience init(_ path: String) throws(CheckpointError) {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw File.cannotRead(path, errno) }
+    try self.init(path, descriptor: descriptor)
+  }
+
+  /// Takes over an open descriptor; it is closed also when this throws.
+  init(_ path: String, descriptor: Int32) throws(CheckpointError) {
+    self.path = path
+    self.descriptor = descriptor
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
       let code = errno
