@@ -87,6 +87,8 @@ static int start(struct ckpt_hdf5_image image, struct job job, struct ckpt_hdf5_
 
   // Under the lock no other thread is inside libhdf5, and no other child inherits the pipe's end.
   ckpt_hdf5_lock();
+  // What the library prepares once is inherited by every child; no file is read by that.
+  H5open();
   if (pipe2(ends, O_CLOEXEC) != 0) {
     result = errno;
   } else {

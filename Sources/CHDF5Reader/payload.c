@@ -112,9 +112,6 @@ void read_send(const struct ckpt_hdf5_image *image, const char *path, int dtype,
     fail("it has fewer elements than were listed");
 
   state.piece = ((uint64_t)4 << 20) / state.size;
-  // A step along the outermost axis is read at once where it is of moderate size.
-  if (state.rank > 0 && state.below[0] > state.piece && state.below[0] <= 16 * state.piece)
-    state.piece = state.below[0];
   state.buffer = malloc(state.piece * state.size);
   if (!state.buffer) fail("the reading process ran out of memory");
   state.skip = first % state.size;

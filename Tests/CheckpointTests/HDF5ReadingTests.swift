@@ -24,7 +24,7 @@ import Testing
       return [
         ("little/" + name, dtype, [3, 5], "contiguous"),
         (
-          "big/" + name, dtype, [3, 5], dtype.size == 1 ? "contiguous" : "contiguous big-endian"
+          "big/" + name, dtype, [3, 5], dtype.size == 1 ? "contiguous" : "contiguous, big-endian"
         ),
       ]
     }
@@ -59,6 +59,30 @@ import Testing
       var raw = span.mutableBytes
       try tensor.payload.read(at: offset, into: &raw)
       #expect(window == Array(whole[offset..<(offset + count)]), "\(offset), \(count)")
+    }
+  }
+
+  @Test func `windows that follow each other are read, also of many datasets at once`() throws {
+    let checkpoint = try HDF5Fixtures.read("layouts.h5")
+    let names = ["chunked/all", "chunked/gzip", "chunked/lzf", "chunked/big", "chunked/plain"]
+    // More datasets than children may wait.
+    let tensors = try (0..<12).map { try checkpoint.tensor(names[$0 % names.count]) }
+    var found = [[UInt8]](repeating: [], count: tensors.count)
+    for round in 0..<40 {
+      for (index, tensor) in tensors.enumerated() {
+        // Some begin anew in between.
+        if round == 3, index % 2 == 0 { found[index] = [] }
+        let count = min(300 + index, tensor.byteCount - found[index].count)
+        var window = [UInt8](repeating: 0xee, count: count)
+        var span = window.mutableSpan
+        var raw = span.mutableBytes
+        try tensor.payload.read(at: found[index].count, into: &raw)
+        found[index] += window
+      }
+    }
+    for (index, tensor) in tensors.enumerated() {
+      #expect(try found[index] == Array(tensor.bytes().prefix(found[index].count)), "\(index)")
+      #expect(found[index].count == min(tensor.byteCount, (index % 2 == 0 ? 37 : 40) * (300 + index)))
     }
   }
 

@@ -7,6 +7,8 @@ struct HDF5Child: ~Copyable {
   private let image: HDF5Image
   private let limits: Limits
   private var isFinished = false
+  /// Bytes of the data record being received that have not come yet.
+  private var left = 0
 
   /// What a child may use beyond what this process does.
   private struct Limits {
@@ -87,27 +89,40 @@ struct HDF5Child: ~Copyable {
     return answer
   }
 
-  /// Fills `buffer` from the data records, which must hold exactly as many bytes.
+  /// Fills `buffer` with the next bytes of the data records.
   mutating func fill(_ buffer: inout MutableRawSpan) throws(CheckpointError) {
     var filled = 0
-    while true {
-      let head = try bytes(5)
-      var reader = HDF5Reader(head)
-      let tag = UInt32(try reader.byte())
-      let length = Int(try reader.u32())
-      switch tag {
-      case CKPT_HDF5_DATA.rawValue:
-        guard length <= buffer.byteCount - filled else { throw fail("sends too many bytes") }
-        try receive(length, into: &buffer, at: filled)
-        filled += length
-      case CKPT_HDF5_FAILURE.rawValue:
-        throw ending(after: head + (try bytes(min(length, 4096))))
-      case CKPT_HDF5_END.rawValue:
-        guard filled == buffer.byteCount else { throw fail("sends too few bytes") }
-        finish()
-        return
-      default: throw fail("sends an unknown record")
+    while filled < buffer.byteCount {
+      if left == 0 {
+        guard let length = try dataRecord() else { throw fail("sends too few bytes") }
+        left = length
       }
+      let count = min(left, buffer.byteCount - filled)
+      try receive(count, into: &buffer, at: filled)
+      left -= count
+      filled += count
+    }
+  }
+
+  /// Ends the child, which must have sent everything.
+  mutating func end() throws(CheckpointError) {
+    while left == 0, let length = try dataRecord() { left = length }
+    guard left == 0 else { throw fail("sends too many bytes") }
+    finish()
+  }
+
+  /// The length of the next data record; `nil` when the child says that it was the last.
+  private mutating func dataRecord() throws(CheckpointError) -> Int? {
+    let head = try bytes(5)
+    var reader = HDF5Reader(head)
+    let tag = UInt32(try reader.byte())
+    let length = Int(try reader.u32())
+    switch tag {
+    case CKPT_HDF5_DATA.rawValue: return length
+    case CKPT_HDF5_FAILURE.rawValue:
+      throw ending(after: head + (try bytes(min(length, 4096))))
+    case CKPT_HDF5_END.rawValue: return nil
+    default: throw fail("sends an unknown record")
     }
   }
 

@@ -135,13 +135,15 @@ struct HDF5IndexBuilder {
       guard stored.offset >= 0, stored.offset <= length, byteCount <= length - stored.offset else {
         throw bad("its \(byteCount) bytes at byte \(stored.offset) leave the file")
       }
-      if !stored.isBigEndian {
-        let slice = try FileSlice(
-          image.slice.file, offset: image.slice.offset + stored.offset, length: byteCount)
-        return Tensor(
-          name: stored.path, dtype: dtype, shape: shape,
-          payload: SlicePayload(slice, storage: layout))
-      }
+      let slice = try FileSlice(
+        image.slice.file, offset: image.slice.offset + stored.offset, length: byteCount)
+      let payload = SlicePayload(slice, storage: layout)
+      return Tensor(
+        name: stored.path, dtype: dtype, shape: shape,
+        payload: stored.isBigEndian
+          ? try StridedPayload(
+            stored: payload, shape: shape, strides: shape.strides, size: dtype.size,
+            swapped: dtype.numberSize) : payload)
     } else {
       // No filter packs more than about 1,032 to 1; the rest of a claim is made of nothing.
       let held = min(max(stored.byteCount, 0), length)
@@ -165,7 +167,8 @@ struct HDF5IndexBuilder {
       default: "never written"
       }
     if !stored.filters.isEmpty { text += " " + stored.filters }
-    if stored.isBigEndian { text += " big-endian" }
+    // Contiguous bytes are turned round by a payload that says so itself.
+    if stored.isBigEndian, stored.layout != CKPT_HDF5_CONTIGUOUS.rawValue { text += " big-endian" }
     return text
   }
 }
