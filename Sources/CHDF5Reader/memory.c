@@ -1,6 +1,11 @@
-// A file driver for writing: what libhdf5 writes is kept in pages of memory, and the caller puts
-// them into the file. So libhdf5 never meets a full disk, after which it crashes; and the room that
-// it reserves for payload, which it never writes, takes neither memory nor time.
+// A file driver for writing: what libhdf5 writes of its own structures is kept in pages of memory,
+// and the caller puts them into the file. So libhdf5 never meets a full disk, after which it crashes;
+// and the room that it reserves for payload, which it never writes, takes neither memory nor time.
+// Chunks that it has packed (and attributes beyond 64 KB) go to the file at once; a disk that is full then is told to the caller,
+// and never to libhdf5.
+#include <errno.h>
+#include <unistd.h>
+
 #include "internal.h"
 
 enum { PAGE = CKPT_HDF5_PAGE };
@@ -16,6 +21,9 @@ struct ckpt_hdf5_memory {
   size_t *slots;  // hash table: 1 + index of a page, or 0
   size_t slot_count;
   uint64_t end;  // of the file
+  int descriptor;  // of the file, for chunks
+  int failure;     // error number of the first chunk that could not be written
+  int has_chunks;
 };
 
 // One libhdf5 file over a store.
@@ -52,6 +60,20 @@ static int grow(struct ckpt_hdf5_memory *store) {
   return 1;
 }
 
+// Reads what chunks put into the file; zeros where it has nothing.
+static void read_file(const struct ckpt_hdf5_memory *store, uint64_t address, size_t size,
+                      uint8_t *bytes) {
+  while (size > 0) {
+    ssize_t count = pread(store->descriptor, bytes, size, (off_t)address);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    address += (uint64_t)count;
+    bytes += count;
+    size -= (size_t)count;
+  }
+  memset(bytes, 0, size);
+}
+
 static struct page *page_at(struct ckpt_hdf5_memory *store, uint64_t number, int make) {
   if (make && !grow(store)) return NULL;
   if (store->slot_count == 0) return NULL;
@@ -61,6 +83,8 @@ static struct page *page_at(struct ckpt_hdf5_memory *store, uint64_t number, int
   struct page *page = calloc(1, sizeof *page);
   if (!page) return NULL;
   page->number = number;
+  // Chunks that share the page with structures are in the file already.
+  if (store->has_chunks) read_file(store, number * PAGE, PAGE, page->bytes);
   store->pages[store->count++] = page;
   *slot = store->count;
   return page;
@@ -70,7 +94,7 @@ static void clear(struct ckpt_hdf5_memory *store) {
   for (size_t i = 0; i < store->count; i++) free(store->pages[i]);
   free(store->pages);
   free(store->slots);
-  *store = (struct ckpt_hdf5_memory){0};
+  *store = (struct ckpt_hdf5_memory){.descriptor = store->descriptor};
 }
 
 static H5FD_t *memory_open(const char *name, unsigned flags, hid_t access, haddr_t limit) {
@@ -127,6 +151,8 @@ static herr_t memory_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
     const struct page *page = page_at(store, (address + done) / PAGE, 0);
     if (page)
       memcpy((uint8_t *)buffer + done, page->bytes + start, count);
+    else if (store->has_chunks)
+      read_file(store, address + done, count, (uint8_t *)buffer + done);
     else
       memset((uint8_t *)buffer + done, 0, count);
     done += count;
@@ -134,16 +160,35 @@ static herr_t memory_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
   return 0;
 }
 
+// Writes a chunk to the file; what fails is kept for the caller.
+static void write_chunk(struct ckpt_hdf5_memory *store, haddr_t address, size_t size,
+                        const uint8_t *bytes) {
+  store->has_chunks = 1;
+  while (size > 0 && !store->failure) {
+    ssize_t count = pwrite(store->descriptor, bytes, size, (off_t)address);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      store->failure = count < 0 ? errno : EIO;
+      break;
+    }
+    address += (haddr_t)count;
+    bytes += count;
+    size -= (size_t)count;
+  }
+}
+
 static herr_t memory_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t address,
                            size_t size, const void *buffer) {
-  (void)type, (void)transfer;
+  (void)transfer;
   struct ckpt_hdf5_memory *store = ((struct memory_file *)file)->store;
+  int is_chunk = type == H5FD_MEM_DRAW;
+  if (is_chunk) write_chunk(store, address, size, buffer);
   for (size_t done = 0; done < size;) {
     size_t start = (size_t)((address + done) % PAGE);
     size_t count = PAGE - start < size - done ? PAGE - start : size - done;
-    struct page *page = page_at(store, (address + done) / PAGE, 1);
-    if (!page) return -1;
-    memcpy(page->bytes + start, (const uint8_t *)buffer + done, count);
+    struct page *page = page_at(store, (address + done) / PAGE, !is_chunk);
+    if (!page && !is_chunk) return -1;
+    if (page) memcpy(page->bytes + start, (const uint8_t *)buffer + done, count);
     done += count;
   }
   if (address + size > store->end) store->end = address + size;
@@ -170,7 +215,13 @@ static const H5FD_class_t driver = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-ckpt_hdf5_memory *ckpt_hdf5_memory_new(void) { return calloc(1, sizeof(struct ckpt_hdf5_memory)); }
+ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor) {
+  struct ckpt_hdf5_memory *store = calloc(1, sizeof *store);
+  if (store) store->descriptor = descriptor;
+  return store;
+}
+
+int ckpt_hdf5_memory_failure(const ckpt_hdf5_memory *store) { return store->failure; }
 
 void ckpt_hdf5_memory_free(ckpt_hdf5_memory *store) {
   if (!store) return;

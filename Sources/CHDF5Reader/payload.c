@@ -73,8 +73,11 @@ static hid_t open_dataset(hid_t file, const char *path) {
     double bytes = (double)H5Tget_size(state.memory) * (double)chunk[0];
     for (int i = 1; i < rank; i++) bytes *= (double)extents[i] + (double)chunk[i];
     size_t cache = bytes < 1 << 20 ? 1 << 20 : bytes > 256 << 20 ? 256 << 20 : (size_t)bytes;
+    double chunks = 1;
+    for (int i = 1; i < rank; i++) chunks *= (double)extents[i] / (double)chunk[i] + 2;
+    size_t slots = chunks < 60 ? 127 : chunks < 6000 ? (size_t)chunks * 2 + 1 : 12421;
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
-    if (access >= 0 && H5Pset_chunk_cache(access, 12421, cache, 1.0) >= 0) {
+    if (access >= 0 && H5Pset_chunk_cache(access, slots, cache, 1.0) >= 0) {
       H5Dclose(dataset);
       dataset = H5Dopen2(file, path, access);
       if (dataset < 0) fail_hdf5("it cannot be opened");

@@ -18,6 +18,7 @@ struct Conversion {
     var dtype: DType?
     var steps: [TransformStep] = []
     var maxShardSize: Int?
+    var compression: Compression?
     var allowedDrops: [String] = []
     var overwrite = false
     var durable = false
@@ -84,6 +85,10 @@ struct Conversion {
       throw CheckpointError(
         .usage, Place(member: "--max-shard-size"), "\(format.name) is written as one file")
     }
+    if request.compression != nil, !format.compresses {
+      throw CheckpointError(
+        .usage, Place(member: "--compress"), "\(format.name) keeps tensors as they are")
+    }
     let lost = drops.filter { $0.loses && !$0.isAllowed }
     if let first = lost.first {
       let flags = Self.globs(lost.map(\.name)).map { "--allow-drop '\($0)'" }
@@ -132,7 +137,8 @@ struct Conversion {
     if destination.isFolder { try output.makeFolder(destination.folder) }
     let written = try destination.format.write(
       checkpoint, to: destination.weights, in: output,
-      options: WriteOptions(maxShardSize: request.maxShardSize))
+      options: WriteOptions(
+        maxShardSize: request.maxShardSize, compression: request.compression))
     // A vocabulary that another model left in the folder would be taken for this one's.
     try put(opening.vocabulary.map { try File.contents(of: $0) }, destination.vocabulary, output)
     if let configuration {

@@ -32,6 +32,8 @@ struct Convert: ParsableCommand, JSONCommand {
   @Option(help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).")
   var apply: [String] = []
   @Option(help: "Bytes per file, such as 2GB or 500MB.") var maxShardSize: String?
+  @Option(help: "Pack tensors: gzip, or gzip:1 (fast) to gzip:9 (small); HDF5 only.")
+  var compress: String?
   @Option(help: "Let tensors go that match this glob.") var allowDrop: [String] = []
   @Flag(help: "Print the plan and write nothing.") var dryRun = false
   @Flag(help: "Skip the proof.") var noVerify = false
@@ -80,6 +82,7 @@ struct Convert: ParsableCommand, JSONCommand {
     }
     request.steps = try apply.map { try TransformStep(parsing: $0) }
     request.maxShardSize = try maxShardSize.map(Self.bytes)
+    request.compression = try compress.map { try Compression(parsing: $0) }
     request.allowedDrops = allowDrop
     request.overwrite = overwrite
     request.durable = durable

@@ -82,7 +82,8 @@ import Testing
     }
     for (index, tensor) in tensors.enumerated() {
       #expect(try found[index] == Array(tensor.bytes().prefix(found[index].count)), "\(index)")
-      #expect(found[index].count == min(tensor.byteCount, (index % 2 == 0 ? 37 : 40) * (300 + index)))
+      #expect(
+        found[index].count == min(tensor.byteCount, (index % 2 == 0 ? 37 : 40) * (300 + index)))
     }
   }
 

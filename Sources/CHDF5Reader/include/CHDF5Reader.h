@@ -110,7 +110,10 @@ typedef struct ckpt_hdf5_memory ckpt_hdf5_memory;
 
 enum { CKPT_HDF5_PAGE = 4096 };
 
-ckpt_hdf5_memory *ckpt_hdf5_memory_new(void);
+// Chunks go to `descriptor` at once, which must stay open.
+ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor);
+// The error number with which a chunk could not be written, or 0.
+int ckpt_hdf5_memory_failure(const ckpt_hdf5_memory *memory);
 void ckpt_hdf5_memory_free(ckpt_hdf5_memory *memory);
 
 // Makes an HDF5 file in `memory`, which must live until the file is closed. The lock must be held.

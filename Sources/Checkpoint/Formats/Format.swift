@@ -20,6 +20,9 @@ public protocol Format: Sendable {
   /// Whether a checkpoint can be split into several files.
   var splits: Bool { get }
 
+  /// Whether tensors can be packed.
+  var compresses: Bool { get }
+
   /// What of a checkpoint the format has no place for, for people; tensors that it cannot hold are
   /// errors of ``write(_:to:in:options:)``.
   func leavesOut(_ checkpoint: Checkpoint) -> [String]
@@ -50,6 +53,7 @@ extension Format {
   public var writes: Bool { true }
   public var splits: Bool { false }
   public var keepsOrder: Bool { true }
+  public var compresses: Bool { false }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
 
@@ -73,8 +77,30 @@ extension Format {
 public struct WriteOptions: Sendable {
   /// Bytes of tensors per file, where a format can be split.
   public var maxShardSize: Int?
+  /// How tensors are packed, where a format can; not at all when `nil`.
+  public var compression: Compression?
 
-  public init(maxShardSize: Int? = nil) { self.maxShardSize = maxShardSize }
+  public init(maxShardSize: Int? = nil, compression: Compression? = nil) {
+    self.maxShardSize = maxShardSize
+    self.compression = compression
+  }
+}
+
+/// How bytes are packed.
+public enum Compression: Sendable, Equatable {
+  /// Deflate, at a level of 1 (fast) to 9 (small).
+  case gzip(level: Int)
+
+  /// `gzip`, or `gzip:4` with a level; h5py's level is 4.
+  public init(parsing text: String) throws(CheckpointError) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    let level = parts.count == 2 ? Int(parts[1]) : parts.count == 1 ? 4 : nil
+    guard parts.first == "gzip", let level, (1...9).contains(level) else {
+      throw CheckpointError(
+        .usage, Place(member: "--compress \(text)"), "expected gzip, or gzip:1 to gzip:9")
+    }
+    self = .gzip(level: level)
+  }
 }
 
 /// A file about to be recognised: its path, descriptor and first bytes.

@@ -277,10 +277,15 @@ struct KerasHDF5Plan {
 // MARK: - Writing
 
 extension KerasHDF5Plan {
-  /// Writes all but the payload.
+  /// Bytes from which a dataset is worth packing: the list of its chunks takes as many.
+  private static let leastPacked = 4096
+
+  /// Writes all but the payload of contiguous datasets.
   ///
-  /// - Returns: where the payload of each dataset goes, in bytes; `nil` where it has none.
-  func write(to file: OutputFile) throws(CheckpointError) -> [Int?] {
+  /// - Returns: where that payload goes, in bytes; `nil` where a dataset has none or is packed.
+  func write(
+    to file: OutputFile, _ compression: Compression?
+  ) throws(CheckpointError) -> [Int?] {
     let attributes = groups.flatMap(\.attributes) + datasets.flatMap(\.attributes)
     let isLarge = attributes.contains {
       KerasHDF5Plan.byteCount($0) > KerasHDF5Names.attributeLimit
@@ -292,9 +297,16 @@ extension KerasHDF5Plan {
     }
     var offsets: [Int?] = []
     for dataset in datasets {
-      offsets.append(
-        try writer.makeDataset(
-          dataset.path, dtype: dataset.tensor.dtype, shape: dataset.tensor.shape))
+      if case .gzip(let level) = compression,
+        dataset.tensor.byteCount >= KerasHDF5Plan.leastPacked
+      {
+        try writer.makePackedDataset(dataset.path, of: dataset.tensor, level: level)
+        offsets.append(nil)
+      } else {
+        offsets.append(
+          try writer.makeDataset(
+            dataset.path, dtype: dataset.tensor.dtype, shape: dataset.tensor.shape))
+      }
       for attribute in dataset.attributes { try writer.add(attribute, to: dataset.path) }
     }
     try writer.close()

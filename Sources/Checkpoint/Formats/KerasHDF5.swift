@@ -20,7 +20,8 @@
 /// A checkpoint without `layer_names` gets them, with `backend` and `keras_version`, when a tensor's
 /// name goes on with a path below its group's, as Keras names do (group `L`, tensor
 /// `L/L/kernel:0`). Otherwise it is written as plain HDF5: datasets at the paths that are their
-/// names, and nothing added.
+/// names, and nothing added. Datasets are contiguous; with ``WriteOptions/compression`` those of
+/// 4 KB and more are cut into chunks that are shuffled and packed.
 ///
 /// Source: `keras/src/legacy/saving/legacy_h5_format.py` (Keras 3),
 /// `keras/src/saving/legacy/hdf5_format.py` (Keras 2.15).
@@ -34,6 +35,8 @@ public struct KerasHDF5: Format {
   public var customaryNames: [String] {
     ["model.weights.h5", "model.h5", "weights.h5", "tf_model.h5"]
   }
+
+  public var compresses: Bool { true }
 
   public func recognises(_ probe: Probe) -> Bool { HDF5.recognises(probe.file) }
 
@@ -56,7 +59,7 @@ public struct KerasHDF5: Format {
       throw error.at(.file(path))
     }
     let file = try output.file(path)
-    let offsets = try plan.write(to: file)
+    let offsets = try plan.write(to: file, options.compression)
     // The structure is written and room is reserved; the payload goes straight into it.
     for (dataset, offset) in zip(plan.datasets, offsets) {
       guard let offset else { continue }

@@ -1,11 +1,12 @@
 import CHDF5Reader
+import Glibc
 
 /// The pages that libhdf5 writes into, freed when it goes out of scope.
 @safe struct HDF5Memory: ~Copyable {
   private let pages: OpaquePointer
 
   init(for file: OutputFile) throws(CheckpointError) {
-    guard let pages = unsafe ckpt_hdf5_memory_new() else {
+    guard let pages = unsafe ckpt_hdf5_memory_new(file.descriptor) else {
       throw CheckpointError(.cannotWrite, .file(file.target), "there is no memory left")
     }
     unsafe self.pages = pages
@@ -18,13 +19,21 @@ import CHDF5Reader
     unsafe ckpt_hdf5_memory_create(pages, creation, access)
   }
 
+  /// Checks that the chunks so far are in the file.
+  func checkChunks(_ file: OutputFile) throws(CheckpointError) {
+    let code = unsafe ckpt_hdf5_memory_failure(pages)
+    guard code == 0 else { throw Output.cannotWrite(file.target, code) }
+  }
+
   /// Writes the pages of the closed file and gives `file` its size; room between is left as a hole.
   func write(to file: OutputFile) throws(CheckpointError) {
     var count = 0
     let size = Int(unsafe ckpt_hdf5_memory_finish(pages, &count))
     try file.reserve(size)
-    // The last byte first: it gives the file its size, also where nothing else is written.
-    try file.write([0], at: max(size - 1, 0))
+    // Room at the end that nothing is written to belongs to the file too.
+    guard ftruncate(file.descriptor, off_t(size)) == 0 else {
+      throw Output.cannotWrite(file.target, errno)
+    }
     var run: [UInt8] = []
     var start = 0
     for index in 0..<count {

@@ -101,6 +101,81 @@ public struct HDF5Writer: ~Copyable {
     }
   }
 
+  /// Makes a dataset of chunks, each shuffled and packed with gzip, and writes its elements.
+  ///
+  /// - Parameter level: of zlib, 1 to 9.
+  public mutating func makePackedDataset(
+    _ path: String, of tensor: Tensor, level: Int
+  ) throws(CheckpointError) {
+    try makeGroup(HDF5Index.parent(of: path))
+    let chunks = HDF5Chunks(shape: tensor.shape, size: tensor.dtype.size)
+    let (id, file) = (id, file)
+    let code = tensor.dtype == .bf16 ? Int32(CKPT_HDF5_OPAQUE2.rawValue) : tensor.dtype.hdf5Code
+    // Identifiers stay open while the elements are read, which may need the lock for a child.
+    let type = try HDF5.locked { () throws(CheckpointError) in
+      try check(ckpt_hdf5_type(code), "its type cannot be made", file, path)
+    }
+    defer { HDF5.locked { _ = H5Tclose(type) } }
+    let dataset = try HDF5.locked { () throws(CheckpointError) in
+      let space = try HDF5.space(tensor.shape.extents, file, path)
+      let creation = try HDF5Handle(
+        H5Pcreate(ckpt_h5p_dataset_create()), H5Pclose, "it cannot be described", file, path)
+      let extents = chunks.extents.map { hsize_t($0) }
+      try check(H5Pset_obj_track_times(creation.id, false), "times stay on", file, path)
+      try check(
+        unsafe H5Pset_chunk(creation.id, Int32(extents.count), extents), "chunks", file, path)
+      try check(H5Pset_fill_time(creation.id, H5D_FILL_TIME_NEVER), "fill time", file, path)
+      if tensor.dtype.size > 1 { try check(H5Pset_shuffle(creation.id), "shuffle", file, path) }
+      try check(H5Pset_deflate(creation.id, UInt32(level)), "gzip", file, path)
+      return try check(
+        unsafe H5Dcreate2(
+          id, path, type, space.id, hid_t(H5P_DEFAULT), creation.id, hid_t(H5P_DEFAULT)),
+        "the dataset cannot be made", file, path)
+    }
+    defer { HDF5.locked { _ = H5Dclose(dataset) } }
+    var pending: [UInt8] = []
+    var position = 0
+    try tensor.readWindows { (window) throws(CheckpointError) in
+      // The window's bytes are copied inside the closure.
+      unsafe window.withUnsafeBytes { unsafe pending.append(contentsOf: $0) }
+      var used = 0
+      while position < tensor.shape.count {
+        let chunk = chunks.chunk(at: position)
+        let length = chunk.count * tensor.dtype.size
+        guard pending.count - used >= length else { break }
+        let bytes = Array(pending[used..<(used + length)])
+        try HDF5.locked { () throws(CheckpointError) in
+          try HDF5Writer.write(bytes, chunk, to: dataset, type, file, path)
+        }
+        try memory.checkChunks(file)
+        used += length
+        position += chunk.count
+      }
+      pending.removeFirst(used)
+    }
+    try HDF5.locked { () throws(CheckpointError) in
+      _ = try check(H5Dflush(dataset), "its chunks cannot be written", file, path)
+    }
+    try memory.checkChunks(file)
+  }
+
+  /// Writes one chunk; the lock must be held.
+  private static func write(
+    _ bytes: [UInt8], _ chunk: HDF5Chunks.Chunk, to dataset: hid_t, _ type: hid_t,
+    _ file: OutputFile, _ path: String
+  ) throws(CheckpointError) {
+    let space = try HDF5Handle(
+      H5Dget_space(dataset), H5Sclose, "its shape cannot be read", file, path)
+    let source = try HDF5.space(chunk.extents, file, path)
+    let (start, count) = (chunk.start.map { hsize_t($0) }, chunk.extents.map { hsize_t($0) })
+    try check(
+      unsafe H5Sselect_hyperslab(space.id, H5S_SELECT_SET, start, nil, count, nil),
+      "a chunk cannot be selected", file, path)
+    try check(
+      unsafe H5Dwrite(dataset, type, source.id, space.id, hid_t(H5P_DEFAULT), bytes),
+      "a chunk cannot be written", file, path)
+  }
+
   /// Adds an attribute to the group or dataset at `path`.
   public func add(_ attribute: Attribute, to path: String) throws(CheckpointError) {
     let (id, file) = (id, file)
