@@ -39,6 +39,44 @@ import Testing
     #expect(try tensor.doubles() == (0..<tensor.shape.count).map { Double($0 % 100) })
   }
 
+  static let filtered: [(name: String, dtype: DType, shape: [Int], storage: String)] = [
+    ("szip", .f32, [40, 24], "chunked szip"), ("szip entropy", .i16, [40, 24], "chunked szip"),
+    ("scaled", .i32, [60], "chunked scaleoffset"), ("fletcher32", .f32, [60], "chunked fletcher32"),
+    ("half", .f16, [30, 8], "chunked shuffle+gzip"),
+    ("index/single", .f32, [6, 7], "chunked gzip"), ("index/fixed", .f32, [30, 7], "chunked gzip"),
+    ("index/extensible", .f32, [30, 7], "chunked"), ("index/tree", .f32, [30, 7], "chunked lzf"),
+  ]
+
+  @Test(arguments: filtered) func `a dataset of any filter and index of chunks reads`(
+    _ expected: (name: String, dtype: DType, shape: [Int], storage: String)
+  ) throws {
+    let tensor = try HDF5Fixtures.read("filters.h5").tensor(expected.name)
+    #expect(tensor.dtype == expected.dtype)
+    #expect(tensor.shape.extents == expected.shape)
+    #expect(tensor.payload.storage == expected.storage)
+    #expect(try tensor.doubles() == (0..<tensor.shape.count).map { Double($0 % 100) })
+  }
+
+  @Test func `groups and attributes that are kept densely read`() throws {
+    let checkpoint = try HDF5Fixtures.read("filters.h5")
+    for number in 0..<20 {
+      #expect(
+        try checkpoint.tensor("dense/\(number)").doubles() == [0, 1, 2].map { $0 + Double(number) })
+    }
+    let group = try #require(checkpoint.groups.first { $0.name == "dense" })
+    #expect(Set(group.attributes.map(\.name)) == Set((0..<20).map { "a\($0)" }))
+    #expect(try checkpoint.tensor("truth").bytes() == (0..<300).map { $0 % 100 == 1 ? 1 : 0 })
+    #expect(checkpoint.unreadable == [])
+  }
+
+  @Test(arguments: 0...3) func `every superblock reads`(_ version: Int) throws {
+    let checkpoint = try HDF5Fixtures.read("superblock\(version).h5")
+    #expect(try checkpoint.tensor("x").doubles() == (0..<12).map(Double.init))
+    #expect(
+      try checkpoint.tensor("group/packed").doubles() == (0..<120).map { Double($0 % 100) })
+    #expect(checkpoint.text("text") == "文")
+  }
+
   @Test func `what was never written reads as the fill value`() throws {
     let checkpoint = try HDF5Fixtures.read("layouts.h5")
     #expect(try checkpoint.tensor("never").floats() == [3, 3, 3, 3])
