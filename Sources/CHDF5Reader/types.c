@@ -27,6 +27,18 @@ static hid_t boolean(void) {
   return type;
 }
 
+// A compound of two floats of the type `part`.
+static hid_t complex_of(hid_t part) {
+  size_t size = H5Tget_size(part);
+  hid_t type = H5Tcreate(H5T_COMPOUND, 2 * size);
+  if (type < 0) return type;
+  if (H5Tinsert(type, "r", 0, part) < 0 || H5Tinsert(type, "i", size, part) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
 int64_t ckpt_hdf5_type(int dtype) {
   switch (dtype) {
     case CKPT_HDF5_F64: return H5Tcopy(H5T_IEEE_F64LE);
@@ -42,6 +54,8 @@ int64_t ckpt_hdf5_type(int dtype) {
     case CKPT_HDF5_U16: return H5Tcopy(H5T_STD_U16LE);
     case CKPT_HDF5_U8: return H5Tcopy(H5T_STD_U8LE);
     case CKPT_HDF5_BOOL: return boolean();
+    case CKPT_HDF5_C64: return complex_of(H5T_IEEE_F32LE);
+    case CKPT_HDF5_C128: return complex_of(H5T_IEEE_F64LE);
     case CKPT_HDF5_OPAQUE2: return H5Tcreate(H5T_OPAQUE, 2);
     default: return -1;
   }
@@ -49,11 +63,17 @@ int64_t ckpt_hdf5_type(int dtype) {
 
 // Whether `type` is the element type `dtype` in either byte order.
 static int is_type(hid_t type, int dtype, int *big) {
-  static hid_t little[CKPT_HDF5_BOOL + 1], other[CKPT_HDF5_BOOL + 1];
+  static hid_t little[CKPT_HDF5_C128 + 1], other[CKPT_HDF5_C128 + 1];
   if (little[dtype] == 0) {
     little[dtype] = ckpt_hdf5_type(dtype);
-    other[dtype] = dtype == CKPT_HDF5_BOOL ? -1 : H5Tcopy(little[dtype]);
-    if (other[dtype] >= 0) H5Tset_order(other[dtype], H5T_ORDER_BE);
+    switch (dtype) {
+      case CKPT_HDF5_BOOL: other[dtype] = -1; break;
+      case CKPT_HDF5_C64: other[dtype] = complex_of(H5T_IEEE_F32BE); break;
+      case CKPT_HDF5_C128: other[dtype] = complex_of(H5T_IEEE_F64BE); break;
+      default:
+        other[dtype] = H5Tcopy(little[dtype]);
+        if (other[dtype] >= 0) H5Tset_order(other[dtype], H5T_ORDER_BE);
+    }
   }
   *big = 0;
   if (H5Tequal(type, little[dtype]) > 0) return 1;
@@ -74,6 +94,7 @@ int type_classify(hid_t type, int *big, const char **reason) {
   static const int integers[] = {CKPT_HDF5_I64, CKPT_HDF5_I32, CKPT_HDF5_I16,
                                  CKPT_HDF5_I8,  CKPT_HDF5_U64, CKPT_HDF5_U32,
                                  CKPT_HDF5_U16, CKPT_HDF5_U8,  0};
+  static const int complex[] = {CKPT_HDF5_C64, CKPT_HDF5_C128, 0};
   *big = 0;
   *reason = NULL;
   int dtype = CKPT_HDF5_NONE;
@@ -95,7 +116,10 @@ int type_classify(hid_t type, int *big, const char **reason) {
       *reason = "it holds opaque bytes, no numbers";
       break;
     case H5T_STRING: *reason = "it holds text, no numbers"; break;
-    case H5T_COMPOUND: *reason = "it holds compound values, no plain numbers"; break;
+    case H5T_COMPOUND:
+      dtype = first_of(type, complex, big);
+      *reason = "it holds compound values, no plain numbers";
+      break;
     case H5T_REFERENCE: *reason = "it holds references, no numbers"; break;
     case H5T_VLEN: *reason = "it holds sequences of varying length"; break;
     case H5T_ARRAY: *reason = "its elements are arrays"; break;

@@ -186,7 +186,8 @@ import Testing
   func `every truncation is refused`(_ name: String) throws {
     let scratch = try TemporaryFolder()
     let bytes = try File.contents(of: Fixtures.path("keras", name))
-    for length in bytes.indices {
+    // At every byte of the smaller one.
+    for length in stride(from: 0, to: bytes.count, by: name == "npz.keras" ? 1 : 13) {
       #expect(try !Self.survive(Array(bytes[..<length]), scratch), "\(length)")
     }
   }

@@ -29,6 +29,8 @@ public final class TemporaryFolder: Sendable {
   /// Writes a file and returns its path.
   @discardableResult
   public func file(_ name: String, _ bytes: [UInt8]) throws -> String {
+    // Some file systems wait for the disk when an old file is cut off and written again.
+    unlink(file(name))
     try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
     return file(name)
   }

@@ -27,7 +27,10 @@ enum ckpt_hdf5_dtype {
   CKPT_HDF5_U16 = 11,
   CKPT_HDF5_U8 = 12,
   CKPT_HDF5_BOOL = 13,    // the enumeration FALSE = 0, TRUE = 1 over int8, as h5py writes it
-  CKPT_HDF5_OPAQUE2 = 14  // two opaque bytes: Keras 3 stores bfloat16 so
+  CKPT_HDF5_OPAQUE2 = 14,  // two opaque bytes: Keras 3 stores bfloat16 so
+  // complex numbers as h5py writes them: a compound of the floats r and i
+  CKPT_HDF5_C64 = 15,
+  CKPT_HDF5_C128 = 16
 };
 
 // How a dataset's bytes are kept.

@@ -19,6 +19,8 @@ extension DType {
       case .u16: CKPT_HDF5_U16
       case .u8: CKPT_HDF5_U8
       case .bool: CKPT_HDF5_BOOL
+      case .c64: CKPT_HDF5_C64
+      case .c128: CKPT_HDF5_C128
       default: CKPT_HDF5_NONE
       }
     return Int32(code.rawValue)

@@ -32,7 +32,7 @@ extension ClassicHDF5 {
     case .element(let element):
       guard let dtype = DType(hdf5Code: element.code) else { throw NotClassic() }
       var values = [UInt8](try bytes.take(count * element.size))
-      if element.isBigEndian { values = swapped(values, size: element.size) }
+      if element.isBigEndian { values = swapped(values, size: dtype.numberSize) }
       return Attribute(name, .numbers(dtype, shape: extents, bytes: values))
     case .text(let size, let utf8, let padding):
       var texts: [String] = []

@@ -48,6 +48,7 @@ enum ClassicType {
       try require(bits <= 255 && size == 2)
       try bytes.skip(Int(bits))  // a tag
       self = .element(Element(CKPT_HDF5_OPAQUE2, size: 2, isBigEndian: false))
+    case 6: self = .element(try ClassicType.complex(&bytes, bits, size, version))
     case 8: self = .element(try ClassicType.bool(&bytes, bits, size, version))
     case 9:
       // Text, of bytes as h5py and libhdf5 describe it.
@@ -133,6 +134,26 @@ enum ClassicType {
     // place of the sign.
     try require(bits & ~1 == 0x20 | UInt32(8 * size - 1) << 8)
     return Element(code, size: size, isBigEndian: bits & 1 == 1)
+  }
+
+  /// The compound of two floats, `r` and `i`, as h5py writes complex numbers in version 1.
+  private static func complex(
+    _ bytes: inout ClassicBytes, _ bits: UInt32, _ size: Int, _ version: UInt8
+  ) throws(NotClassic) -> Element {
+    try require(version == 1 && bits == 2 && (size == 8 || size == 16))
+    var isBigEndian: [Bool] = []
+    for (name, offset) in [("r", 0), ("i", size / 2)] {
+      try require(try bytes.take(8).elementsEqual(Array(name.utf8) + [0, 0, 0, 0, 0, 0, 0]))
+      try require(Int(try bytes.u32()) == offset)
+      try require(try bytes.take(28).allSatisfy { $0 == 0 })  // no axes
+      let code = size == 8 ? CKPT_HDF5_F32 : CKPT_HDF5_F64
+      guard case .element(let part) = try ClassicType(&bytes), UInt32(part.code) == code.rawValue
+      else { throw NotClassic() }
+      isBigEndian.append(part.isBigEndian)
+    }
+    try require(isBigEndian[0] == isBigEndian[1])
+    return Element(
+      size == 8 ? CKPT_HDF5_C64 : CKPT_HDF5_C128, size: size, isBigEndian: isBigEndian[0])
   }
 
   /// The enumeration FALSE = 0, TRUE = 1 over a signed byte.
