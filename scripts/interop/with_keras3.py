@@ -84,6 +84,23 @@ def check_model(name):
     return '%s; %s' % (listing, require_same(describe(back), describe(path)))
 
 
+def check_archive(name, *options):
+    """`save('x.keras')`, and `save_weights` in shards → ckpt → `x.weights.h5` → `load_weights`."""
+    model, inputs = make(name)
+    wanted = predict(model, inputs)
+    archive, index = place('keras3', name + '.keras'), place('keras3', name + '.shards.weights.json')
+    model.save(archive)
+    model.save_weights(index, max_shard_size=1e-6)
+    for number, source in enumerate([archive, index]):
+        weights = place('keras3', '%s-%d.weights.h5' % (name, number))
+        convert(source, weights, *options)
+        for weight in model.weights:
+            weight.assign(np.zeros(weight.shape, weight.dtype))
+        model.load_weights(weights)
+        require(np.array_equal(predict(model, inputs), wanted), 'predictions differ')
+    return '%d weights' % len(model.weights)
+
+
 def check_by_name():
     """Layers of an h5 that ckpt spelled for bert4keras, loaded by their names."""
     path = place('keras3', 'tiny-albert.h5')
@@ -103,6 +120,8 @@ def checks():
     for name in MODELS:
         yield 'keras3 load_weights ' + name, check_weights, name
         yield 'keras3 load_model ' + name, check_model, name
+        yield 'keras3 archive and shards ' + name, check_archive, name
+    yield 'keras3 packed', check_archive, 'functional', '--compress', 'gzip'
     yield 'keras3 by name', check_by_name
 
 
