@@ -129,6 +129,15 @@ import Testing
         arguments: ["convert", albert, "OUT/x.h5", "--max-shard-size", "1MB"], code: 64,
         words: ["one file"]),
       Failure(
+        arguments: ["convert", albert, "OUT/x.safetensors", "--compress", "gzip"], code: 64,
+        words: ["--compress", "safetensors"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x.h5", "--compress", "zstd"], code: 64,
+        words: ["--compress zstd", "gzip:1"]),
+      Failure(
+        arguments: ["convert", albert, "OUT/x.keras"], code: 64,
+        words: ["read only", "keras-h5"]),
+      Failure(
         arguments: ["convert", albert, "OUT/x", "--to", "hf", "--allow-drop", "pooler.*"],
         code: 64, words: ["--allow-drop 'sop.*'"]),
       Failure(
