@@ -124,9 +124,21 @@ extension Keras {
         .damaged, Place(),
         "claims to unpack \(member.compressedSize) bytes to \(member.size), which deflate cannot")
     }
-    let file = try File.temporary(
-      "\(archive.region.file.path) (\(member.name), unpacked)",
-      of: archive.payload(of: member))
+    let unpacked = try TemporaryFile(
+      for: "\(archive.region.file.path) (\(member.name), unpacked)")
+    let bytes = Tensor(
+      name: "", dtype: .u8, shape: Shape([member.size]), payload: try archive.payload(of: member))
+    do throws(CheckpointError) {
+      try bytes.readWindows { (window) throws(CheckpointError) in
+        // The window's bytes are copied inside the closure.
+        try unpacked.append(unsafe window.withUnsafeBytes { unsafe [UInt8]($0) })
+      }
+    } catch {
+      var error = error
+      error.place.tensor = nil
+      throw error
+    }
+    let file = try unpacked.reopened()
     return try FileSlice(file, offset: 0, length: file.size)
   }
 

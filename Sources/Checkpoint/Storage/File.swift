@@ -21,15 +21,16 @@ public final class File: Sendable {
   ///
   /// - Throws: ``CheckpointError`` of kind `cannotRead` with the system's reason.
   public convenience init(_ path: String) throws(CheckpointError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw File.cannotRead(path, errno) }
-    try self.init(path, descriptor: descriptor)
+    try self.init(path, openedAt: path)
   }
 
-  /// Takes over an open descriptor; it is closed also when this throws.
-  init(_ path: String, descriptor: Int32) throws(CheckpointError) {
+  /// - Parameters:
+  ///   - path: what the file is called in messages.
+  ///   - place: where it is opened.
+  init(_ path: String, openedAt place: String) throws(CheckpointError) {
     self.path = path
-    self.descriptor = descriptor
+    descriptor = unsafe open(place, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw File.cannotRead(path, errno) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
       let code = errno

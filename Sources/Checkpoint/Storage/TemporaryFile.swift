@@ -1,46 +1,54 @@
 import Glibc
 
-extension File {
-  /// A file without a name, which goes with the value, for bytes that must be unpacked to be read.
-  ///
-  /// It lies in the folder that `TMPDIR` names, else in /var/tmp, which is on a disk more often
-  /// than /tmp.
-  ///
-  /// - Parameters:
-  ///   - path: what messages call it.
-  ///   - payload: its bytes, which are copied in windows.
-  static func temporary(
-    _ path: String, of payload: any Payload
-  ) throws(CheckpointError) -> File {
-    let descriptor = unnamed()
+/// A file without a name, which vanishes with its last user.
+final class TemporaryFile {
+  private let descriptor: Int32
+  private let path: String
+  private var position = 0
+
+  /// - Parameter path: the file whose content it holds, for messages.
+  init(for path: String) throws(CheckpointError) {
+    self.path = path
+    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    var template = Array("\(folder)/ckpt-XXXXXX".utf8CString)
+    // mkstemp writes the name over the six last characters of the terminated template.
+    descriptor = unsafe template.withUnsafeMutableBufferPointer {
+      unsafe $0.baseAddress.map { unsafe mkstemp($0) } ?? -1
+    }
     guard descriptor >= 0 else {
       throw CheckpointError(
-        .cannotWrite, .file(path), "cannot be unpacked: no temporary file: \(message(errno))",
-        hint: "set TMPDIR to a folder on a disk with room")
+        .cannotRead, .file(path), "no temporary file can be made in \(folder): \(message(errno))",
+        hint: "set TMPDIR to a folder with room for the unpacked weights")
     }
-    let output = OutputFile(path: path, target: path, descriptor: descriptor)
-    do throws(CheckpointError) {
-      try output.write(
-        Tensor(name: "", dtype: .u8, shape: Shape([payload.byteCount]), payload: payload), at: 0)
-    } catch {
-      close(descriptor)
-      throw error
+    unsafe template.withUnsafeBufferPointer { name in
+      _ = unsafe name.baseAddress.map { unsafe unlink($0) }
     }
-    return try File(path, descriptor: descriptor)
   }
 
-  /// A descriptor of a new file that no folder lists, or -1 with `errno`.
-  private static func unnamed() -> Int32 {
-    let folder =
-      unsafe getenv("TMPDIR").map { unsafe String(cString: $0) }
-      ?? (Paths.isFolder("/var/tmp") ? "/var/tmp" : "/tmp")
-    let template = Paths.join(folder, "ckpt-XXXXXX")
-    var name = Array(template.utf8CString)
-    // The array ends with a zero, and mkstemp changes its X only.
-    let descriptor = unsafe mkstemp(&name)
-    guard descriptor >= 0 else { return descriptor }
-    _ = unsafe unlink(&name)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    return descriptor
+  deinit { close(descriptor) }
+
+  /// Adds bytes at the end.
+  func append(_ bytes: [UInt8]) throws(CheckpointError) {
+    var done = 0
+    while done < bytes.count {
+      // The pointer is used inside the closure only, for the bytes that remain.
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe pwrite(
+          descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done, off_t(position))
+      }
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else {
+        throw CheckpointError(
+          .cannotRead, .file(path), "the unpacked weights find no room: \(message(errno))",
+          hint: "set TMPDIR to a folder with room for them")
+      }
+      done += count
+      position += count
+    }
+  }
+
+  /// The content, opened for reading on its own.
+  func reopened() throws(CheckpointError) -> File {
+    try File(path, openedAt: "/proc/self/fd/\(descriptor)")
   }
 }
