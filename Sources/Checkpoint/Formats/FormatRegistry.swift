@@ -4,6 +4,7 @@ public enum FormatRegistry {
     KerasHDF5(),
     Safetensors(),
     NPZ(),
+    GGUF(),
   ]
 
   /// The formats that can be written.
