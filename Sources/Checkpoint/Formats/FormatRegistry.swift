@@ -5,6 +5,8 @@ public enum FormatRegistry {
     Safetensors(),
     NPZ(),
     GGUF(),
+    ONNX(),
+    FlaxMsgpack(),
   ]
 
   /// The formats that can be written.
