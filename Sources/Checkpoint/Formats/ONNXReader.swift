@@ -1,7 +1,7 @@
 /// Walks over a model's messages and collects its tensors.
 ///
 /// A name that is taken, as sub-graphs may use their parents' and each other's, gets the path of
-/// the nodes that lead to it before it.
+/// the nodes that lead to it before it. A graph's own tensors come before those of its sub-graphs.
 struct ONNXReader {
   let file: File
   private(set) var tensors: [Tensor] = []
@@ -21,9 +21,8 @@ struct ONNXReader {
   init(_ file: File) { self.file = file }
 
   mutating func readModel(_ message: Protobuf) throws(CheckpointError) {
-    var message = message
-    var training = 0
-    while let field = try message.next() {
+    var fields = message
+    while let field = try fields.next() {
       switch field.number {
       case ONNX.ModelField.irVersion:
         try add("ir_version", number: field.value, in: message)
@@ -38,11 +37,17 @@ struct ONNXReader {
         try readGraph(message.message(of: field.value), path: [])
       case ONNX.ModelField.opsetImport: try readOpset(message.message(of: field.value))
       case ONNX.ModelField.metadata: try readProperty(message.message(of: field.value))
-      case ONNX.ModelField.training:
+      default: break
+      }
+    }
+    var training = 0
+    fields = message
+    while let field = try fields.next() {
+      if field.number == ONNX.ModelField.training {
         try readTraining(message.message(of: field.value), "training.\(training)")
         training += 1
-      case ONNX.ModelField.functions: try readFunction(message.message(of: field.value))
-      default: break
+      } else if field.number == ONNX.ModelField.functions {
+        try readFunction(message.message(of: field.value))
       }
     }
   }
@@ -126,13 +131,7 @@ struct ONNXReader {
       if field.number == 10 { domain = try message.text(of: field.value) }
     }
     let path = [domain.isEmpty ? name : "\(domain).\(name)"]
-    fields = message
-    var node = 0
-    while let field = try fields.next() {
-      guard field.number == 7 else { continue }
-      try readNode(message.message(of: field.value), node, path: path)
-      node += 1
-    }
+    try readNodes(message, field: 7, path: path)
   }
 
   private mutating func readGraph(
@@ -141,25 +140,40 @@ struct ONNXReader {
     guard path.count <= ONNXReader.deepest else {
       throw message.fail("graphs are nested too deeply")
     }
-    var message = message
-    var node = 0
-    while let field = try message.next() {
-      switch field.number {
-      case ONNX.GraphField.node:
-        try readNode(message.message(of: field.value), node, path: path)
-        node += 1
-      case ONNX.GraphField.initializer:
+    var fields = message
+    while let field = try fields.next() {
+      if field.number == ONNX.GraphField.initializer {
         try readTensor(message.message(of: field.value), name: nil, path: path)
-      case ONNX.GraphField.sparseInitializer:
+      } else if field.number == ONNX.GraphField.sparseInitializer {
         try readSparse(message.message(of: field.value), name: nil, path: path)
-      default: break
+      }
+    }
+    try readNodes(message, field: ONNX.GraphField.node, path: path)
+  }
+
+  /// What of a node's attributes is read: its tensors, later its graphs.
+  private enum Stage { case tensors, graphs }
+
+  private mutating func readNodes(
+    _ message: Protobuf, field number: Int, path: [String]
+  ) throws(CheckpointError) {
+    var hasGraphs = false
+    for stage in [Stage.tensors, .graphs] where stage == .tensors || hasGraphs {
+      var fields = message
+      var index = 0
+      while let field = try fields.next() {
+        guard field.number == number else { continue }
+        let found = try readNode(message.message(of: field.value), index, path, stage)
+        hasGraphs = hasGraphs || found
+        index += 1
       }
     }
   }
 
+  /// Whether the node has graphs.
   private mutating func readNode(
-    _ message: Protobuf, _ index: Int, path: [String]
-  ) throws(CheckpointError) {
+    _ message: Protobuf, _ index: Int, _ path: [String], _ stage: Stage
+  ) throws(CheckpointError) -> Bool {
     var (name, kind) = ("", "")
     var output: String?
     var hasAttributes = false
@@ -173,16 +187,22 @@ struct ONNXReader {
       default: break
       }
     }
-    guard hasAttributes else { return }
+    guard hasAttributes else { return false }
     // A constant is called as its output, which other nodes use; other nodes as themselves.
     let isConstant = kind == "Constant"
     let title = [isConstant ? output ?? "" : name, name, output ?? ""].first { !$0.isEmpty }
     let node = Node(name: title ?? "\(kind).\(index)", isConstant: isConstant, path: path)
+    var hasGraphs = false
     fields = message
     while let field = try fields.next() {
       guard field.number == 5 else { continue }
-      try readAttribute(message.message(of: field.value), node)
+      let attribute = try message.message(of: field.value)
+      switch stage {
+      case .tensors: if try readTensors(attribute, node) { hasGraphs = true }
+      case .graphs: try readGraphs(attribute, node)
+      }
     }
+    return hasGraphs
   }
 
   private struct Node {
@@ -191,29 +211,49 @@ struct ONNXReader {
     var path: [String]
   }
 
-  /// Tensors and graphs in an attribute; a constant's numbers too.
-  private mutating func readAttribute(
-    _ message: Protobuf, _ node: Node
-  ) throws(CheckpointError) {
+  private func attributeName(_ message: Protobuf) throws(CheckpointError) -> String {
     var name = ""
     var fields = message
     while let field = try fields.next() {
       if field.number == 1 { name = try message.text(of: field.value) }
     }
+    return name
+  }
+
+  /// Graphs in an attribute: one, or a list.
+  private mutating func readGraphs(
+    _ message: Protobuf, _ node: Node
+  ) throws(CheckpointError) {
+    let name = try attributeName(message)
+    var index = 0
+    var fields = message
+    while let field = try fields.next() {
+      if field.number == 6 {
+        try readGraph(message.message(of: field.value), path: node.path + [node.name, name])
+      } else if field.number == 11 {
+        try readGraph(
+          message.message(of: field.value), path: node.path + [node.name, "\(name).\(index)"])
+        index += 1
+      }
+    }
+  }
+
+  /// Tensors in an attribute, a constant's numbers too; whether there are graphs.
+  private mutating func readTensors(
+    _ message: Protobuf, _ node: Node
+  ) throws(CheckpointError) -> Bool {
+    let name = try attributeName(message)
     let title = node.isConstant ? node.name : "\(node.name).\(name)"
     var index = 0
-    fields = message
+    var hasGraphs = false
+    var fields = message
     while let field = try fields.next() {
       let value = field.value
       switch field.number {
       case 5: try readTensor(message.message(of: value), name: title, path: node.path)
-      case 6: try readGraph(message.message(of: value), path: node.path + [node.name, name])
+      case 6, 11: hasGraphs = true
       case 10:
         try readTensor(message.message(of: value), name: "\(title).\(index)", path: node.path)
-        index += 1
-      case 11:
-        try readGraph(
-          message.message(of: value), path: node.path + [node.name, "\(name).\(index)"])
         index += 1
       case 22: try readSparse(message.message(of: value), name: title, path: node.path)
       case 23:
@@ -222,7 +262,7 @@ struct ONNXReader {
       default: break
       }
     }
-    guard node.isConstant else { return }
+    guard node.isConstant else { return hasGraphs }
     switch name {
     case "value_float": try readNumbers(message, .f32, field: 2, isList: false, node)
     case "value_floats": try readNumbers(message, .f32, field: 7, isList: true, node)
@@ -232,6 +272,7 @@ struct ONNXReader {
       unreadable.append(Unreadable(name: try unique(title, node.path), reason: "holds text"))
     default: break
     }
+    return hasGraphs
   }
 
   /// The numbers of a Constant's attribute.
