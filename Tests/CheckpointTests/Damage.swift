@@ -44,7 +44,8 @@ struct Damage {
     for _ in Fuzz.trials(trials) {
       var copy = bytes
       for _ in 0...Int.random(in: 0..<16, using: &random) {
-        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
       }
       do throws(CheckpointError) {
         try read(copy)

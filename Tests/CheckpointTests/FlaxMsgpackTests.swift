@@ -100,7 +100,10 @@ import Testing
     ("a map of billions", [0x81, 0xa1, 0x61, 0xdf, 255, 255, 255, 255]),
     ("a list of billions", [0x81, 0xa1, 0x61, 0xdd, 255, 255, 255, 255]),
     ("one name for two", [0x82, 0xa3, 0x61, 0x2f, 0x62, 1, 0xa1, 0x61, 0x81, 0xa1, 0x62, 2]),
-    ("no end of maps", [UInt8](repeating: 0, count: 0) + (0..<500).flatMap { _ in [0x81, 0xa1, 0x61] } + [1]),
+    (
+      "no end of maps",
+      [UInt8](repeating: 0, count: 0) + (0..<500).flatMap { _ in [0x81, 0xa1, 0x61] } + [1]
+    ),
     ("a text beyond the file", [0x81, 0xa1, 0x61, 0xdb, 0, 0, 16, 0]),
     ("text that is not UTF-8", [0x81, 0xa1, 0x61, 0xa1, 0xff]),
   ]
@@ -132,14 +135,19 @@ import Testing
     var copy = bytes
     copy[place + 5] = 8
     var error = #expect(throws: CheckpointError.self) { try damage.read(copy) }
-    #expect(error == CheckpointError(.damaged, Place(
-      file: damage.folder.file("a.bin"), tensor: "a", offset: error?.place.offset), ""))
+    #expect(
+      error
+        == CheckpointError(
+          .damaged,
+          Place(
+            file: damage.folder.file("a.bin"), tensor: "a", offset: error?.place.offset), ""))
     copy = bytes
     copy[place + 1] = 0x31
     error = #expect(throws: CheckpointError.self) { try damage.read(copy) }
     #expect(error?.kind == .damaged)
     error = #expect(throws: CheckpointError.self) {
-      try damage.read([0x81, 0xa1, 0x61] + FlaxMsgpackTests.chunkKey + [0xa1, 0x78, 0x80, 0xa1, 0x79, 0x80])
+      try damage.read(
+        [0x81, 0xa1, 0x61] + FlaxMsgpackTests.chunkKey + [0xa1, 0x78, 0x80, 0xa1, 0x79, 0x80])
     }
     #expect(error?.kind == .damaged)
   }

@@ -220,6 +220,32 @@ import Testing
     #expect(back.tensors.count == tensors.count && back.warnings.isEmpty)
   }
 
+  @Test func `a Keras file is the same again after GGUF`() throws {
+    let folder = try TemporaryFolder()
+    func rewritten(_ checkpoint: Checkpoint, _ format: any Format, _ name: String) throws
+      -> Checkpoint
+    {
+      let output = Output(overwrite: true, inputs: [])
+      try format.write(checkpoint, to: folder.file(name), in: output, options: WriteOptions())
+      try output.commit(durable: false)
+      return try format.read(Probe(folder.file(name)))
+    }
+    let groups = ["dense", "empty", "norm"].map { name in
+      Group(
+        name: name,
+        tensors: name == "empty"
+          ? [] : [Samples.tensor("\(name)/kernel:0", .f32, [3, 4], seed: name.count)])
+    }
+    let made = Checkpoint(
+      groups: groups, attributes: [Attribute("keras_version", text: "2.15.0")])
+    let original = try rewritten(made, KerasHDF5(), "1.h5")
+    let packed = try rewritten(original, GGUF(), "2.gguf")
+    _ = try rewritten(packed, KerasHDF5(), "3.h5")
+    #expect(packed.groups.map(\.name) == original.groups.map(\.name))
+    #expect(
+      try File.contents(of: folder.file("1.h5")) == File.contents(of: folder.file("3.h5")))
+  }
+
   @Test func `ten thousand tensors come back in order`() throws {
     let folder = try TemporaryFolder()
     let tensors = (0..<10_000).map { Samples.tensor("t.\($0)", .i8, [$0 % 3]) }
@@ -242,10 +268,11 @@ import Testing
       let hint = try refused(Samples.tensor("t", dtype, [4]))
       #expect(hint == (isFloat ? "use --dtype f32" : "to go on without it: --allow-drop 't'"))
     }
-    #expect(try refused(Samples.tensor("t", .f32, [1, 1, 1, 1, 1]))?.contains("--allow-drop") == true)
+    #expect(
+      try refused(Samples.tensor("t", .f32, [1, 1, 1, 1, 1]))?.contains("--allow-drop") == true)
     #expect(
       try refused(Samples.tensor(String(repeating: "n", count: 64), .f32, [1]))
-        == "use --apply rename")
+        == "use --apply rename, or --to a dialect with shorter names")
     #expect(folder.contents.isEmpty)
     let longest = Samples.tensor(String(repeating: "n", count: 63), .f32, [1])
     #expect(
@@ -312,26 +339,64 @@ import Testing
       ("an unknown type", .damaged, { $0.entries = [key + Made.words(13, 0, 0)] }),
       ("a key twice", .damaged, { $0.entries = [key + Made.words(4, 1), key + Made.words(4, 1)] }),
       ("a bool of 2", .damaged, { $0.entries = [key + Made.words(7) + [2]] }),
-      ("a text longer than the file", .damaged, { $0.entries = [key + Made.words(8) + Made.longs(.max)] }),
-      ("an array longer than the file", .damaged, { $0.entries = [key + Made.words(9, 12) + Made.longs(1 << 58)] }),
-      ("an array of texts longer than the file", .damaged, { $0.entries = [key + Made.words(9, 8) + Made.longs(1 << 30)] }),
-      ("arrays in arrays without end", .damaged, { $0.entries = [key + Made.words(9, 9) + Made.longs(1) + (0..<20).flatMap { _ in Made.words(9) + Made.longs(1) }] }),
-      ("an alignment of 3", .damaged, { $0.entries = [Made.text("general.alignment") + Made.words(4, 3)] }),
-      ("an alignment of 0", .damaged, { $0.entries = [Made.text("general.alignment") + Made.words(4, 0)] }),
-      ("an alignment of 2 GB", .damaged, { $0.entries = [Made.text("general.alignment") + Made.words(4, 1 << 31)] }),
-      ("a signed alignment", .damaged, { $0.entries = [Made.text("general.alignment") + Made.words(5, 32)] }),
+      (
+        "a text longer than the file", .damaged,
+        { $0.entries = [key + Made.words(8) + Made.longs(.max)] }
+      ),
+      (
+        "an array longer than the file", .damaged,
+        { $0.entries = [key + Made.words(9, 12) + Made.longs(1 << 58)] }
+      ),
+      (
+        "an array of texts longer than the file", .damaged,
+        { $0.entries = [key + Made.words(9, 8) + Made.longs(1 << 30)] }
+      ),
+      (
+        "arrays in arrays without end", .damaged,
+        {
+          $0.entries = [
+            key + Made.words(9, 9) + Made.longs(1)
+              + (0..<20).flatMap { _ in Made.words(9) + Made.longs(1) }
+          ]
+        }
+      ),
+      (
+        "an alignment of 3", .damaged,
+        { $0.entries = [Made.text("general.alignment") + Made.words(4, 3)] }
+      ),
+      (
+        "an alignment of 0", .damaged,
+        { $0.entries = [Made.text("general.alignment") + Made.words(4, 0)] }
+      ),
+      (
+        "an alignment of 2 GB", .damaged,
+        { $0.entries = [Made.text("general.alignment") + Made.words(4, 1 << 31)] }
+      ),
+      (
+        "a signed alignment", .damaged,
+        { $0.entries = [Made.text("general.alignment") + Made.words(5, 32)] }
+      ),
       ("five axes", .damaged, { $0.tensors = [Made.tensor("t", [1, 1, 1, 1, 1])] }),
       ("a rank of 4 billion", .damaged, { $0.tensors = [Made.tensor(rank: .max)] }),
       ("extents that overflow", .damaged, { $0.tensors = [Made.tensor("t", [1 << 40, 1 << 40])] }),
       ("an extent beyond Int", .damaged, { $0.tensors = [Made.tensor("t", [.max])] }),
       ("more elements than bytes", .damaged, { $0.tensors = [Made.tensor("t", [1 << 40])] }),
       ("a tensor behind the end", .damaged, { $0.tensors = [Made.tensor(offset: 1 << 20)] }),
-      ("an offset that overflows", .damaged, { $0.tensors = [Made.tensor(offset: 0x7fff_ffff_ffff_ffe0)] }),
+      (
+        "an offset that overflows", .damaged,
+        { $0.tensors = [Made.tensor(offset: 0x7fff_ffff_ffff_ffe0)] }
+      ),
       ("an offset beyond Int", .damaged, { $0.tensors = [Made.tensor(offset: .max)] }),
       ("an offset between", .damaged, { $0.tensors = [Made.tensor(offset: 8)] }),
       ("a name twice", .damaged, { $0.tensors = [Made.tensor(), Made.tensor(offset: 32)] }),
-      ("tensors one over the other", .damaged, { $0.tensors = [Made.tensor("a", [9]), Made.tensor("b", offset: 32)] }),
-      ("a row that fills no block", .damaged, { $0.tensors = [Made.tensor("t", [33, 32], type: 2)] }),
+      (
+        "tensors one over the other", .damaged,
+        { $0.tensors = [Made.tensor("a", [9]), Made.tensor("b", offset: 32)] }
+      ),
+      (
+        "a row that fills no block", .damaged,
+        { $0.tensors = [Made.tensor("t", [33, 32], type: 2)] }
+      ),
     ]
   }()
 
@@ -365,7 +430,8 @@ import Testing
       Handmade.text("l") + Handmade.words(8) + Handmade.text("b"),
     ])
     let checkpoint = try #require(try damage.read(file.bytes))
-    #expect(checkpoint.unreadable == [Unreadable(name: "k", reason: "holds text that is not UTF-8")])
+    #expect(
+      checkpoint.unreadable == [Unreadable(name: "k", reason: "holds text that is not UTF-8")])
     #expect(checkpoint.text("l") == "b")
   }
 

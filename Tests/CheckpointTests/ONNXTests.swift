@@ -49,7 +49,8 @@ private let realFiles = ProcessInfo.processInfo.environment["CKPT_REAL_FILES"]
   @Test func `what the model says of itself are attributes`() throws {
     let attributes = try ONNXTests.open(Fixtures.path("onnx", "types.onnx")).attributes
     func number(_ name: String) -> Int? {
-      guard case .numbers(.i64, [], let bytes)? = attributes.first(where: { $0.name == name })?.value
+      guard
+        case .numbers(.i64, [], let bytes)? = attributes.first(where: { $0.name == name })?.value
       else { return nil }
       return Elements.load(bytes, Int.self).first
     }
@@ -164,28 +165,55 @@ private let realFiles = ProcessInfo.processInfo.environment["CKPT_REAL_FILES"]
     var segment = ProtobufWriter()
     segment.varint(1, 0)
     return [
-      ("a name twice", .damaged, model([tensor { $0.bytes(9, floats) }, tensor { $0.bytes(9, floats) }])),
+      (
+        "a name twice", .damaged,
+        model([tensor { $0.bytes(9, floats) }, tensor { $0.bytes(9, floats) }])
+      ),
       ("too few bytes", .damaged, model([tensor { $0.bytes(9, [0]) }])),
       ("too many bytes", .damaged, model([tensor { $0.bytes(9, floats + [0]) }])),
       ("no data", .damaged, model([tensor { _ in }])),
       ("a negative extent", .damaged, model([tensor(dims: [.max]) { $0.bytes(9, floats) }])),
-      ("extents that overflow", .damaged, model([tensor(dims: [1 << 40, 1 << 40]) { $0.bytes(9, floats) }])),
-      ("raw bytes and numbers", .damaged, model([tensor { $0.bytes(9, floats); $0.bytes(4, floats) }])),
+      (
+        "extents that overflow", .damaged,
+        model([tensor(dims: [1 << 40, 1 << 40]) { $0.bytes(9, floats) }])
+      ),
+      (
+        "raw bytes and numbers", .damaged,
+        model([
+          tensor {
+            $0.bytes(9, floats); $0.bytes(4, floats)
+          }
+        ])
+      ),
       ("numbers in another type's field", .damaged, model([tensor { $0.bytes(5, [1, 2]) }])),
       ("too few varints", .damaged, model([tensor(type: 6) { $0.bytes(5, [1]) }])),
       ("too many varints", .damaged, model([tensor(type: 6) { $0.bytes(5, [1, 2, 3]) }])),
       ("varints that never end", .damaged, model([tensor(type: 6) { $0.bytes(5, [255, 255]) }])),
-      ("varints for billions", .damaged, model([tensor(type: 6, dims: [1 << 40]) { $0.bytes(5, [1, 2]) }])),
+      (
+        "varints for billions", .damaged,
+        model([tensor(type: 6, dims: [1 << 40]) { $0.bytes(5, [1, 2]) }])
+      ),
       ("segments", .damaged, model([tensor { $0.bytes(3, segment.bytes) }])),
-      ("a thousand axes", .damaged, model([tensor(dims: Array(repeating: 1, count: 1025)) { $0.bytes(9, floats) }])),
+      (
+        "a thousand axes", .damaged,
+        model([tensor(dims: Array(repeating: 1, count: 1025)) { $0.bytes(9, floats) }])
+      ),
       ("data above", .damaged, model([external([("location", "../x")])])),
       ("data anywhere", .damaged, model([external([("location", "/etc/passwd")])])),
       ("data nowhere", .damaged, model([external([])])),
       ("data in a folder above", .damaged, model([external([("location", "a/../../x")])])),
       ("data that are missing", .cannotRead, model([external([("location", "missing")])])),
-      ("data at a negative offset", .damaged, model([external([("location", "data"), ("offset", "-1")])])),
-      ("data behind the end", .damaged, model([external([("location", "data"), ("offset", "1")])])),
-      ("data of another length", .damaged, model([external([("location", "data"), ("length", "7")])])),
+      (
+        "data at a negative offset", .damaged,
+        model([external([("location", "data"), ("offset", "-1")])])
+      ),
+      (
+        "data behind the end", .damaged, model([external([("location", "data"), ("offset", "1")])])
+      ),
+      (
+        "data of another length", .damaged,
+        model([external([("location", "data"), ("length", "7")])])
+      ),
       ("data through a link out", .unsupported, model([external([("location", "link")])])),
     ]
   }()
@@ -260,7 +288,9 @@ private let realFiles = ProcessInfo.processInfo.environment["CKPT_REAL_FILES"]
     var model = Protobuf(ByteReader(bytes))
     var end = 0
     while let field = try model.next() {
-      if field.number == 7, case .bytes(let offset, let count) = field.value { end = offset + count }
+      if field.number == 7, case .bytes(let offset, let count) = field.value {
+        end = offset + count
+      }
     }
     try Damage(ONNX()).cutEverywhere(Array(bytes[..<end]))
   }
@@ -274,7 +304,8 @@ private let realFiles = ProcessInfo.processInfo.environment["CKPT_REAL_FILES"]
     for _ in Fuzz.trials(trials) {
       var copy = bytes
       for _ in 0...Int.random(in: 0..<16, using: &random) {
-        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        copy[Int.random(in: copy.indices, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
       }
       do throws(CheckpointError) {
         try damage.read(copy)

@@ -22,7 +22,8 @@ import Testing
       Samples.tensor("t", dtype, shape).canBecome(.q8_0)
     }
     #expect(can(.f32, [2, 32]) && can(.bf16, [2, 2, 64]) && can(.f64, [0, 32]))
-    #expect(!can(.f32, [64]) && !can(.f32, [2, 31]) && !can(.i8, [2, 32]) && !can(.q4_0, [2, 32]))
+    #expect(
+      !can(.f32, [64]) && !can(.f32, [2, 31]) && !can(.i8, [2, 32]) && !can(.q4_0, [2, 32]))
     #expect(!Samples.tensor("t", .f32, [2, 32]).canBecome(.q4_0))
   }
 

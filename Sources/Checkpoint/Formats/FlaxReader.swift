@@ -205,7 +205,8 @@ struct FlaxReader {
     }
     guard byteCount == dtype.byteCount(of: shape.count) else {
       throw fail(
-        path, "has \(byteCount) bytes; \(dtype.rawValue) \(shape) needs "
+        path,
+        "has \(byteCount) bytes; \(dtype.rawValue) \(shape) needs "
           + "\(dtype.byteCount(of: shape.count))", at: start)
     }
     return Stored(
@@ -285,7 +286,8 @@ struct FlaxReader {
     let payload = JoinedPayload(parts.map(\.slice))
     guard payload.byteCount == dtype.byteCount(of: shape.count) else {
       throw fail(
-        path, "its pieces have \(payload.byteCount) bytes; \(dtype.rawValue) \(shape) needs "
+        path,
+        "its pieces have \(payload.byteCount) bytes; \(dtype.rawValue) \(shape) needs "
           + "\(dtype.byteCount(of: shape.count))", at: at)
     }
     tensors.append(Tensor(name: name, dtype: dtype, shape: shape, payload: payload))

@@ -37,9 +37,10 @@ extension GGUF {
     }
 
     func integer(_ key: String) -> Int? {
-      guard case .numbers(let dtype, let shape, let bytes)? = attributes.first(where: {
-        $0.name == key
-      })?.value, shape.isEmpty, dtype != .bool
+      guard
+        case .numbers(let dtype, let shape, let bytes)? = attributes.first(where: {
+          $0.name == key
+        })?.value, shape.isEmpty, dtype != .bool
       else { return nil }
       let values: [Double] = Elements.decode(bytes, as: dtype)
       return values.first.flatMap { Int(exactly: $0) }
@@ -129,7 +130,8 @@ extension GGUF {
       let alignment = GGUF.alignment(in: part.attributes)
       guard alignment != nil || !hasAlignment else {
         throw CheckpointError(
-          .damaged, Place(member: GGUF.alignmentKey), "is no power of two up to \(GGUF.largestAlignment) of type u32")
+          .damaged, Place(member: GGUF.alignmentKey),
+          "is no power of two up to \(GGUF.largestAlignment) of type u32")
       }
       try readTensors(tensorCount, &cursor, alignment ?? GGUF.defaultAlignment, into: &part)
       return part

@@ -48,8 +48,9 @@ public struct ONNX: Format {
   /// A model's fields, with a graph among them, from the first byte to the last; in a file that is
   /// cut, as far as it goes.
   public func recognises(_ probe: Probe) -> Bool {
-    guard let first = probe.head.first, let slice = try? FileSlice(
-      probe.file, offset: 0, length: probe.file.size)
+    guard let first = probe.head.first,
+      let slice = try? FileSlice(
+        probe.file, offset: 0, length: probe.file.size)
     else { return false }
     // The key of a field of the model: a number of at most two bytes, with the type that it has.
     guard ONNX.fits(Int(first >> 3), first & 7) || first >= 0x80 else { return false }

@@ -322,7 +322,8 @@ struct ONNXReader {
     }
     unreadable.append(
       Unreadable(
-        name: try unique(name ?? found, path), reason: "is a sparse tensor, which ckpt cannot hold"))
+        name: try unique(name ?? found, path), reason: "is a sparse tensor, which ckpt cannot hold")
+    )
   }
 
   /// The name, with its path before it when it is taken.
@@ -374,7 +375,8 @@ struct ONNXReader {
     guard !location.isEmpty, !location.utf8.contains(0), !parts.contains(".."), parts.first != ""
     else {
       throw CheckpointError(
-        .damaged, Place(), "its data are to be at \"\(location)\", which is no path below the model")
+        .damaged, Place(), "its data are to be at \"\(location)\", which is no path below the model"
+      )
     }
     let offset = try ONNXReader.number(values["offset"] ?? "0", "offset")
     let length = try values["length"].map { (text) throws(CheckpointError) in

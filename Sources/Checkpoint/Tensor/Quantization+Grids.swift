@@ -3,7 +3,9 @@
 
 extension Quantization {
   /// Signs of 8 elements as bits, from 7 bits: the eighth makes their number even.
-  private static func signs(_ code: Int) -> Int { code.nonzeroBitCount % 2 == 0 ? code : code | 128 }
+  private static func signs(_ code: Int) -> Int {
+    code.nonzeroBitCount % 2 == 0 ? code : code | 128
+  }
 
   private static func sign(_ signs: Int, _ index: Int) -> Float { signs >> index & 1 == 0 ? 1 : -1 }
 

@@ -240,8 +240,9 @@ extension Quantization {
     for index in 0..<256 { values.append(scale * block.signed(4 + index)) }
   }
 
-  /// 48 bytes of five ternary digits and 4 bytes of four; scale. A digit is the upper part of the
-  /// byte times three to its place.
+  /// 48 bytes of five ternary digits and 4 bytes of four; scale.
+  ///
+  /// A digit is the upper part of the byte times three to the power of its place.
   private static func decodeTQ1_0(_ block: Block, _ values: inout [Float]) {
     let scale = block.half(52)
     for (first, count, digits) in [(0, 32, 5), (32, 16, 5), (48, 4, 4)] {
