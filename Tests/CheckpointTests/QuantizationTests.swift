@@ -27,6 +27,17 @@ import Testing
     #expect(!Samples.tensor("t", .f32, [2, 32]).canBecome(.q4_0))
   }
 
+  @Test func `a packed matrix is decoded to be transposed`() throws {
+    let blocks = try #require(
+      try GGUFTests.open("types.gguf").tensors.first { $0.dtype == .q6_k })
+    let turned = blocks.transposed()
+    #expect(turned.dtype == .f32 && turned.shape == [256, 2])
+    let (values, expected) = try (turned.floats(), blocks.floats())
+    for row in 0..<2 {
+      for column in 0..<256 { #expect(values[column * 2 + row] == expected[row * 256 + column]) }
+    }
+  }
+
   @Test(arguments: [Float.nan, .infinity, 1e38])
   func `what has no finite scale is an error, unless all of a block has none`(value: Float) throws {
     var values = [Float](repeating: 1, count: 64)

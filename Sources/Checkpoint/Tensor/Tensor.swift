@@ -139,9 +139,11 @@ public struct Tensor: Sendable {
     }
   }
 
-  /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read.
+  /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read; blocks,
+  /// which run along the rows, are decoded for it.
   public func transposed() -> Tensor {
-    guard shape.rank == 2, !dtype.isPacked else { return self }
+    guard shape.rank == 2 else { return self }
+    guard !dtype.isPacked else { return cast(to: .f32).transposed() }
     return Tensor(
       name: name, aliases: aliases, dtype: dtype, shape: [shape[1], shape[0]],
       payload: StridedPayload.transposing(payload, shape: shape, size: dtype.size))
