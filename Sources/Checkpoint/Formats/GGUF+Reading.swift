@@ -377,7 +377,7 @@ extension GGUF {
       for _ in 0..<count {
         let length = try size()
         try reader.need(length, for: "a text")
-        if let text = String(validating: try reader.bytes(length), as: UTF8.self) {
+        if let text = try reader.textIfValid(length) {
           texts.append(text)
         } else {
           isText = false

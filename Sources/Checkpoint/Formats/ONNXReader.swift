@@ -25,18 +25,18 @@ struct ONNXReader {
     while let field = try fields.next() {
       switch field.number {
       case ONNX.ModelField.irVersion:
-        try add("ir_version", number: field.value, in: message)
+        try add("ir_version", number: field.value, in: fields)
       case ONNX.ModelField.modelVersion:
-        try add("model_version", number: field.value, in: message)
-      case ONNX.ModelField.producerName: try add("producer_name", text: field.value, in: message)
+        try add("model_version", number: field.value, in: fields)
+      case ONNX.ModelField.producerName: try add("producer_name", text: field.value, in: fields)
       case ONNX.ModelField.producerVersion:
-        try add("producer_version", text: field.value, in: message)
-      case ONNX.ModelField.domain: try add("domain", text: field.value, in: message)
-      case ONNX.ModelField.docString: try add("doc_string", text: field.value, in: message)
+        try add("producer_version", text: field.value, in: fields)
+      case ONNX.ModelField.domain: try add("domain", text: field.value, in: fields)
+      case ONNX.ModelField.docString: try add("doc_string", text: field.value, in: fields)
       case ONNX.ModelField.graph:
-        try readGraph(message.message(of: field.value), path: [])
-      case ONNX.ModelField.opsetImport: try readOpset(message.message(of: field.value))
-      case ONNX.ModelField.metadata: try readProperty(message.message(of: field.value))
+        try readGraph(fields.message(of: field.value), path: [])
+      case ONNX.ModelField.opsetImport: try readOpset(fields.message(of: field.value))
+      case ONNX.ModelField.metadata: try readProperty(fields.message(of: field.value))
       default: break
       }
     }
@@ -44,10 +44,10 @@ struct ONNXReader {
     fields = message
     while let field = try fields.next() {
       if field.number == ONNX.ModelField.training {
-        try readTraining(message.message(of: field.value), "training.\(training)")
+        try readTraining(fields.message(of: field.value), "training.\(training)")
         training += 1
       } else if field.number == ONNX.ModelField.functions {
-        try readFunction(message.message(of: field.value))
+        try readFunction(fields.message(of: field.value))
       }
     }
   }
@@ -127,8 +127,8 @@ struct ONNXReader {
     var (name, domain) = ("", "")
     var fields = message
     while let field = try fields.next() {
-      if field.number == 1 { name = try message.text(of: field.value) }
-      if field.number == 10 { domain = try message.text(of: field.value) }
+      if field.number == 1 { name = try fields.text(of: field.value) }
+      if field.number == 10 { domain = try fields.text(of: field.value) }
     }
     let path = [domain.isEmpty ? name : "\(domain).\(name)"]
     try readNodes(message, field: 7, path: path)
@@ -143,9 +143,9 @@ struct ONNXReader {
     var fields = message
     while let field = try fields.next() {
       if field.number == ONNX.GraphField.initializer {
-        try readTensor(message.message(of: field.value), name: nil, path: path)
+        try readTensor(fields.message(of: field.value), name: nil, path: path)
       } else if field.number == ONNX.GraphField.sparseInitializer {
-        try readSparse(message.message(of: field.value), name: nil, path: path)
+        try readSparse(fields.message(of: field.value), name: nil, path: path)
       }
     }
     try readNodes(message, field: ONNX.GraphField.node, path: path)
@@ -163,7 +163,7 @@ struct ONNXReader {
       var index = 0
       while let field = try fields.next() {
         guard field.number == number else { continue }
-        let found = try readNode(message.message(of: field.value), index, path, stage)
+        let found = try readNode(fields.message(of: field.value), index, path, stage)
         hasGraphs = hasGraphs || found
         index += 1
       }
@@ -180,9 +180,9 @@ struct ONNXReader {
     var fields = message
     while let field = try fields.next() {
       switch field.number {
-      case 2: if output == nil { output = try message.text(of: field.value) }
-      case 3: name = try message.text(of: field.value)
-      case 4: kind = try message.text(of: field.value)
+      case 2: if output == nil { output = try fields.text(of: field.value) }
+      case 3: name = try fields.text(of: field.value)
+      case 4: kind = try fields.text(of: field.value)
       case 5: hasAttributes = true
       default: break
       }
@@ -196,7 +196,7 @@ struct ONNXReader {
     fields = message
     while let field = try fields.next() {
       guard field.number == 5 else { continue }
-      let attribute = try message.message(of: field.value)
+      let attribute = try fields.message(of: field.value)
       switch stage {
       case .tensors: if try readTensors(attribute, node) { hasGraphs = true }
       case .graphs: try readGraphs(attribute, node)
@@ -215,7 +215,7 @@ struct ONNXReader {
     var name = ""
     var fields = message
     while let field = try fields.next() {
-      if field.number == 1 { name = try message.text(of: field.value) }
+      if field.number == 1 { name = try fields.text(of: field.value) }
     }
     return name
   }
@@ -229,10 +229,10 @@ struct ONNXReader {
     var fields = message
     while let field = try fields.next() {
       if field.number == 6 {
-        try readGraph(message.message(of: field.value), path: node.path + [node.name, name])
+        try readGraph(fields.message(of: field.value), path: node.path + [node.name, name])
       } else if field.number == 11 {
         try readGraph(
-          message.message(of: field.value), path: node.path + [node.name, "\(name).\(index)"])
+          fields.message(of: field.value), path: node.path + [node.name, "\(name).\(index)"])
         index += 1
       }
     }
@@ -250,14 +250,14 @@ struct ONNXReader {
     while let field = try fields.next() {
       let value = field.value
       switch field.number {
-      case 5: try readTensor(message.message(of: value), name: title, path: node.path)
+      case 5: try readTensor(fields.message(of: value), name: title, path: node.path)
       case 6, 11: hasGraphs = true
       case 10:
-        try readTensor(message.message(of: value), name: "\(title).\(index)", path: node.path)
+        try readTensor(fields.message(of: value), name: "\(title).\(index)", path: node.path)
         index += 1
-      case 22: try readSparse(message.message(of: value), name: title, path: node.path)
+      case 22: try readSparse(fields.message(of: value), name: title, path: node.path)
       case 23:
-        try readSparse(message.message(of: value), name: "\(title).\(index)", path: node.path)
+        try readSparse(fields.message(of: value), name: "\(title).\(index)", path: node.path)
         index += 1
       default: break
       }
@@ -291,8 +291,8 @@ struct ONNXReader {
       }
       switch field.value {
       case .fixed32(let bits): bytes.append(little: bits)
-      case .bytes where dtype == .f32: bytes += try message.bytes(of: field.value)
-      default: for number in try message.varints(of: field.value) { bytes.append(little: number) }
+      case .bytes where dtype == .f32: bytes += try fields.bytes(of: field.value)
+      default: for number in try fields.varints(of: field.value) { bytes.append(little: number) }
       }
     }
     // A number that is not written is 0.
