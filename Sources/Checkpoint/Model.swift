@@ -83,7 +83,7 @@ public struct Model: Sendable {
     var ordered: [Weight] = []
     for spec in specs {
       guard let weight = found.removeValue(forKey: spec.name) else { continue }
-      guard weight.tensor.dtype.isFloat else {
+      guard weight.tensor.isCastable else {
         throw CheckpointError(
           .mismatch, .tensor(weight.tensor.name),
           "\(spec.name) holds \(weight.tensor.dtype.rawValue); weights are floating-point numbers")

@@ -207,7 +207,7 @@ struct Conversion {
     do {
       let result = try written.model()
       var correspondence = correspondence
-      if let dtype = request.dtype, dtype.size < 4 { correspondence.contract = .lossy }
+      if let dtype = request.dtype, dtype.isNarrowerThanF32 { correspondence.contract = .lossy }
       let source = try RunnableModel(model)
       proof.verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),

@@ -51,9 +51,10 @@ extension Conversion {
       }
       transformed = model
       remarks += opening.checkpoint.warnings
-      checkpoint.groups = checkpoint.groups.map { group in
+      checkpoint.groups = try checkpoint.groups.map { group in
         var group = group
-        group.tensors = group.tensors.filter { keeps($0) }.map { $0.converted(to: request.dtype) }
+        group.tensors = try group.tensors.filter { keeps($0) }
+          .map { try $0.converted(to: request.dtype) }
         return group
       }
       guard opening.checkpoint.tensors.isEmpty || !checkpoint.tensors.isEmpty else {
@@ -95,15 +96,16 @@ extension Conversion {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
       try dropHeads(&result, &relation)
-      result.carried = result.carried.map { group in
+      result.carried = try result.carried.map { group in
         var group = group
-        group.tensors = group.tensors.filter { keeps($0) }.map { $0.converted(to: request.dtype) }
+        group.tensors = try group.tensors.filter { keeps($0) }
+          .map { try $0.converted(to: request.dtype) }
         return group
       }.filter { !$0.tensors.isEmpty }
-      result.weights = result.weights.map { weight in
-        guard let dtype = request.dtype, weight.tensor.dtype.isFloat else { return weight }
+      result.weights = try result.weights.map { weight in
         var copy = weight
-        copy.tensor = weight.tensor.cast(to: dtype)
+        copy.tensor = try weight.tensor.converted(to: request.dtype)
+        let dtype = copy.tensor.dtype
         if dtype != weight.tensor.dtype {
           copy.operation = [weight.operation, "cast \(dtype.rawValue)"]
             .filter { !$0.isEmpty }.joined(separator: ", ")
@@ -170,10 +172,18 @@ extension Conversion {
 }
 
 extension Tensor {
-  /// The tensor in another float precision; integers and `nil` leave it as it is.
-  fileprivate func converted(to dtype: DType?) -> Tensor {
-    guard let dtype, self.dtype.isFloat else { return self }
-    return cast(to: dtype)
+  /// The tensor in another precision; what is no float stays, and so does what cannot be put into
+  /// the blocks of a quantized type.
+  ///
+  /// - Throws: ``CheckpointError`` for blocks that ckpt cannot decode.
+  fileprivate func converted(to dtype: DType?) throws -> Tensor {
+    guard let dtype else { return self }
+    guard !self.dtype.isQuantized || dtype.isQuantized || isCastable else {
+      throw CheckpointError(
+        .unsupported, .tensor(name), "ckpt cannot decode blocks of \(self.dtype.rawValue)",
+        hint: "to go on without it: --allow-drop '\(name)'")
+    }
+    return canBecome(dtype) ? cast(to: dtype) : self
   }
 }
 

@@ -28,7 +28,12 @@ struct Convert: ParsableCommand, JSONCommand {
   @Option(help: "The vocabulary file of the source.") var vocab: String?
   @Option(name: .customLong("set"), help: "Say a configuration value: KEY=VALUE.")
   var settings: [String] = []
-  @Option(help: "Convert float tensors to f64, f32, f16 or bf16.") var dtype: String?
+  @Option(
+    help: """
+      Convert float and quantized tensors to f64, f32, f16 or bf16; q8_0 quantizes the float \
+      matrices that fill its blocks.
+      """)
+  var dtype: String?
   @Option(help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).")
   var apply: [String] = []
   @Option(help: "Bytes per file, such as 2GB or 500MB.") var maxShardSize: String?
@@ -74,9 +79,9 @@ struct Convert: ParsableCommand, JSONCommand {
     request.family = toFamily
     request.format = format
     request.dtype = try dtype.map { name in
-      guard let dtype = DType(rawValue: name), dtype.isFloat else {
+      guard let dtype = DType(rawValue: name), dtype.isFloat || dtype == .q8_0 else {
         throw CheckpointError(
-          .usage, Place(member: "--dtype \(name)"), "expected f64, f32, f16 or bf16")
+          .usage, Place(member: "--dtype \(name)"), "expected f64, f32, f16, bf16 or q8_0")
       }
       return dtype
     }
@@ -191,7 +196,7 @@ extension Convert {
   }
 
   private func bytes(_ conversion: Conversion) -> Int {
-    conversion.rows.reduce(0) { $0 + $1.shape.count * $1.dtype.size }
+    conversion.rows.reduce(0) { $0 + $1.dtype.byteCount(of: $1.shape.count) }
   }
 
   private func json(_ conversion: Conversion, _ outcome: Conversion.Outcome) -> JSON {

@@ -27,10 +27,11 @@ public final class TemporaryFolder: Sendable {
   public func file(_ name: String) -> String { Paths.join(path, name) }
 
   /// Writes a file and returns its path.
+  ///
+  /// An older file goes first: ext4 waits for the disk when a file is cut and written again.
   @discardableResult
   public func file(_ name: String, _ bytes: [UInt8]) throws -> String {
-    // Some file systems wait for the disk when an old file is cut off and written again.
-    unlink(file(name))
+    try? FileManager.default.removeItem(atPath: file(name))
     try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
     return file(name)
   }

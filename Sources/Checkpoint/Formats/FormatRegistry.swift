@@ -5,6 +5,9 @@ public enum FormatRegistry {
     Keras(),
     Safetensors(),
     NPZ(),
+    GGUF(),
+    ONNX(),
+    FlaxMsgpack(),
   ]
 
   /// The formats that can be written.

@@ -15,7 +15,11 @@ public struct ByteReader: Sendable {
   private var window: [UInt8]
   private var windowStart: Int
 
+  /// Bytes that the window takes next.
+  private var reach = ByteReader.shortest
+
   private static let windowSize = 1 << 16
+  private static let shortest = 1 << 11
 
   /// A cursor over a part of a file.
   public init(_ slice: FileSlice) {
@@ -153,10 +157,20 @@ public struct ByteReader: Sendable {
   /// UTF-8 text of `count` bytes.
   public mutating func text(_ count: Int) throws(CheckpointError) -> String {
     let at = position
-    guard let text = String(validating: try bytes(count), as: UTF8.self) else {
-      throw fail("the text is not UTF-8", at: at)
-    }
+    guard let text = try textIfValid(count) else { throw fail("the text is not UTF-8", at: at) }
     return text
+  }
+
+  /// Text of `count` bytes, or `nil` where they are not UTF-8.
+  public mutating func textIfValid(_ count: Int) throws(CheckpointError) -> String? {
+    guard count <= ByteReader.shortest else {
+      return String(validating: try bytes(count), as: UTF8.self)
+    }
+    try need(count)
+    try fill(count)
+    let start = position - windowStart
+    position += count
+    return String(validating: window[start..<(start + count)], as: UTF8.self)
   }
 
   /// Makes sure that the window holds the next `count` bytes, which are there.
@@ -164,7 +178,10 @@ public struct ByteReader: Sendable {
     let start = position - windowStart
     if start >= 0, start + count <= window.count { return }
     guard let file else { throw fail("the bytes end early") }
+    // Who reads on needs more and more; who jumps may need little.
+    let readsOn = start >= 0 && start <= window.count
+    reach = readsOn ? min(2 * reach, ByteReader.windowSize) : ByteReader.shortest
     windowStart = position
-    window = try file.bytes(at: position, count: min(max(count, ByteReader.windowSize), left))
+    window = try file.bytes(at: position, count: min(max(count, reach), left))
   }
 }

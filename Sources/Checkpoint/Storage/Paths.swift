@@ -27,6 +27,14 @@ public enum Paths {
     return File.Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino))
   }
 
+  /// The absolute path with every link followed, or `nil` when it leads nowhere.
+  public static func resolved(_ path: String) -> String? {
+    guard let pointer = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(pointer) }
+    // realpath returns a terminated string that is ours.
+    return unsafe String(cString: pointer)
+  }
+
   /// The names in a folder, sorted; empty when it cannot be read.
   public static func list(_ folder: String) -> [String] {
     guard let stream = unsafe opendir(folder.isEmpty ? "." : folder) else { return [] }

@@ -17,7 +17,7 @@ public enum DType: String, Sendable, CaseIterable, Codable {
   case q4_0, q4_1, q5_0, q5_1, q8_0, q8_1
   case q2_k, q3_k, q4_k, q5_k, q6_k, q8_k
   case iq1_s, iq1_m, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq4_nl, iq4_xs
-  case tq1_0, tq2_0, mxfp4, nvfp4
+  case tq1_0, tq2_0, mxfp4, nvfp4, q1_0
 
   /// Elements that are kept together, and the bytes that they take; one element for most types.
   public var block: (elements: Int, bytes: Int) {
@@ -51,6 +51,7 @@ public enum DType: String, Sendable, CaseIterable, Codable {
     case .tq1_0: (256, 54)
     case .mxfp4: (32, 17)
     case .nvfp4: (64, 36)
+    case .q1_0: (128, 18)
     }
   }
 
@@ -80,6 +81,9 @@ public enum DType: String, Sendable, CaseIterable, Codable {
 
   /// Whether elements stand in ggml's blocks, which share scales.
   public var isQuantized: Bool { block.elements > 4 }
+
+  /// Whether an element takes fewer bits than f32's.
+  public var isNarrowerThanF32: Bool { block.bytes < 4 * block.elements }
 
   /// Whether each element is a floating-point number of whole bytes that can be converted into
   /// another.

@@ -89,27 +89,51 @@ struct CastPayload: Payload {
   let source: Tensor
   let target: DType
 
-  var byteCount: Int { source.shape.count * target.size }
+  var byteCount: Int { target.byteCount(of: source.shape.count) }
   var storage: String { "cast \(target.rawValue)" }
   var isWindowed: Bool { source.payload.isWindowed }
 
+  /// Elements that are converted at once; a multiple of every block.
+  private static let step = 1 << 16
+
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
-    // Whole elements around the window.
-    let first = offset / target.size
-    let last = (offset + buffer.byteCount + target.size - 1) / target.size
-    var bytes = [UInt8](repeating: 0, count: (last - first) * source.dtype.size)
+    guard buffer.byteCount > 0 else { return }
+    // Blocks count powers of two, so the larger one holds whole blocks of both types.
+    let block = target.block
+    let unit = max(source.dtype.block.elements, block.elements)
+    let end = offset + buffer.byteCount
+    var first = offset / block.bytes * block.elements / unit * unit
+    let start = first / block.elements * block.bytes
+    var bytes: [UInt8] = []
+    while start + bytes.count < end {
+      let last = min(source.shape.count, first + CastPayload.step)
+      bytes += try convert(first..<last)
+      first = last
+    }
+    try BytesPayload(bytes).read(at: offset - start, into: &buffer)
+  }
+
+  /// Bytes of the elements in `range`, which begins with a block of both types.
+  private func convert(_ range: Range<Int>) throws(CheckpointError) -> [UInt8] {
+    let block = source.dtype.block
+    var bytes = [UInt8](repeating: 0, count: source.dtype.byteCount(of: range.count))
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
-    try source.payload.read(at: first * source.dtype.size, into: &raw)
-    let values: [Double] = Elements.decode(bytes, as: source.dtype)
+    try source.payload.read(at: range.lowerBound / block.elements * block.bytes, into: &raw)
+    var values: [Double] = Elements.decode(bytes, as: source.dtype)
+    // A packed type's last block may be begun only.
+    if values.count > range.count { values.removeLast(values.count - range.count) }
     let encoded = Elements.encode(values, as: target)
     let back: [Double] = Elements.decode(encoded, as: target)
     for index in values.indices where values[index].isFinite && !back[index].isFinite {
       throw CheckpointError(
         .unsupported, .tensor(source.name),
-        "element \(first + index) is \(values[index]), beyond the range of \(target.rawValue)",
+        "element \(range.lowerBound + index) is \(values[index]), and "
+          + (target.isQuantized
+            ? "its block has no finite scale in \(target.rawValue)"
+            : "beyond the range of \(target.rawValue)"),
         hint: "use --dtype f32 or bf16")
     }
-    try BytesPayload(encoded).read(at: offset - first * target.size, into: &buffer)
+    return encoded
   }
 }

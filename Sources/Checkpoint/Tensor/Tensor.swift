@@ -139,16 +139,34 @@ public struct Tensor: Sendable {
     }
   }
 
-  /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read.
+  /// Elements transposed from `[rows, columns]` to `[columns, rows]`, computed when read; blocks,
+  /// which run along the rows, are decoded for it.
   public func transposed() -> Tensor {
-    guard shape.rank == 2, !dtype.isPacked else { return self }
+    guard shape.rank == 2 else { return self }
+    guard !dtype.isPacked else { return cast(to: .f32).transposed() }
     return Tensor(
       name: name, aliases: aliases, dtype: dtype, shape: [shape[1], shape[0]],
       payload: StridedPayload.transposing(payload, shape: shape, size: dtype.size))
   }
 
-  /// Elements converted to another float type, rounded to nearest even, computed when read.
+  /// Whether ``cast(to:)`` to a float type has a meaning: floats of every width, and blocks that
+  /// ckpt can decode.
+  public var isCastable: Bool {
+    dtype.isQuantized ? Quantization.decodes(dtype) : dtype.isFloat || dtype.isPacked
+  }
+
+  /// Whether ``cast(to:)`` can make `target`: any float, and blocks, which run along the last axis,
+  /// for a matrix whose rows they fill.
+  public func canBecome(_ target: DType) -> Bool {
+    guard target.isQuantized else { return isCastable && target.isFloat }
+    return Quantization.encodes(target) && dtype.isFloat && shape.rank >= 2
+      && shape[shape.rank - 1] % target.block.elements == 0
+  }
+
+  /// Elements converted to another type, rounded to nearest even where that is a float, computed
+  /// when read.
   ///
+  /// - Precondition: ``canBecome(_:)``.
   /// - Throws: ``CheckpointError`` on reading, when a finite value becomes infinite.
   public func cast(to target: DType) -> Tensor {
     guard target != dtype else { return self }

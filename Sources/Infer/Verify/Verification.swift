@@ -189,8 +189,9 @@ extension Verification {
         continue
       }
       // In another precision, what counts is whether rounding alone explains it.
-      let narrower = a.dtype.size <= b.dtype.size ? a.dtype : b.dtype
-      if try a.cast(to: narrower).bytes() == b.cast(to: narrower).bytes() { continue }
+      let (narrower, wider) = a.byteCount <= b.byteCount ? (a, b) : (b, a)
+      let common = wider.canBecome(narrower.dtype) ? narrower.dtype : wider.dtype
+      if try a.cast(to: common).bytes() == b.cast(to: common).bytes() { continue }
       let comparison = Comparison(
         use, NDArray(shape: a.shape.extents, values: try a.floats()),
         NDArray(shape: b.shape.extents, values: try b.floats()))
