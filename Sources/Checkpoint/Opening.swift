@@ -64,10 +64,13 @@ public struct Opening: Sendable {
     if let name = options.format { formats = [try FormatRegistry.named(name)] }
     let names = Paths.list(path).filter { Paths.isFile(Paths.join(path, $0)) }
     let customary = formats.flatMap(\.customaryNames).filter(names.contains)
-    // A shard is part of what its index names.
+    // A shard is part of what its index names, or the first one leads to the others.
     let others = names.filter { name in
-      formats.contains { $0.suffixes.contains { name.lowercased().hasSuffix("." + $0) } }
-        && !customary.contains(name) && !name.contains("-of-")
+      !customary.contains(name)
+        && formats.contains { format in
+          format.suffixes.contains { name.lowercased().hasSuffix("." + $0) }
+            && format.isEntry(name)
+        }
     }
     // Arrays lie beside models as their inputs and outputs; they count when there is nothing else.
     let models = customary + others.filter { !["npz", "npy"].contains(Paths.suffix(of: $0)) }
