@@ -281,7 +281,7 @@ import Testing
       try refused(Samples.tensor("t", .f32, [1, 1, 1, 1, 1]))?.contains("--allow-drop") == true)
     #expect(
       try refused(Samples.tensor(String(repeating: "n", count: 64), .f32, [1]))
-        == "use --apply rename, or --to a dialect with shorter names")
+        == "use --apply rename='OLD=>NEW', or --to a dialect with shorter names")
     #expect(folder.contents.isEmpty)
     let longest = Samples.tensor(String(repeating: "n", count: 63), .f32, [1])
     #expect(
