@@ -64,10 +64,13 @@ public struct Opening: Sendable {
     if let name = options.format { formats = [try FormatRegistry.named(name)] }
     let names = Paths.list(path).filter { Paths.isFile(Paths.join(path, $0)) }
     let customary = formats.flatMap(\.customaryNames).filter(names.contains)
-    // A shard is part of what its index names.
+    // A shard is part of what its index names, or the first one leads to the others.
     let others = names.filter { name in
-      formats.contains { $0.suffixes.contains { name.lowercased().hasSuffix("." + $0) } }
-        && !customary.contains(name) && !name.contains("-of-") && !isKerasShard(name, among: names)
+      !customary.contains(name)
+        && formats.contains { format in
+          format.suffixes.contains { name.lowercased().hasSuffix("." + $0) }
+            && format.isEntry(name, among: names)
+        }
     }
     // Arrays lie beside models as their inputs and outputs; they count when there is nothing else.
     let models = customary + others.filter { !["npz", "npy"].contains(Paths.suffix(of: $0)) }
@@ -82,14 +85,6 @@ public struct Opening: Sendable {
       ? "\(best) is read; beside it there are \(candidates.dropFirst().joined(separator: ", "))"
       : nil
     return (Paths.join(path, best), note)
-  }
-
-  /// `NAME_00000.weights.h5` beside `NAME.weights.json`.
-  private static func isKerasShard(_ name: String, among names: [String]) -> Bool {
-    guard name.hasSuffix(".weights.h5") else { return false }
-    let stem = name.dropLast(".weights.h5".count)
-    return stem.suffix(6).first == "_" && stem.suffix(5).allSatisfy(\.isNumber)
-      && names.contains("\(stem.dropLast(6)).weights.json")
   }
 
   /// `NAME.config.json` before the customary names; a name's own file wins over its folder's.

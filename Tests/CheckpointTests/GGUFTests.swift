@@ -137,6 +137,15 @@ import Testing
     #expect(checkpoint.attributes.allSatisfy { !$0.name.hasPrefix("split.") })
   }
 
+  @Test func `a folder of shards opens`() throws {
+    let folder = try TemporaryFolder()
+    for name in (1...3).map({ "shards-0000\($0)-of-00003.gguf" }) {
+      try folder.file(name, File.contents(of: Fixtures.path("gguf", name)))
+    }
+    let checkpoint = try Opening(folder.path).checkpoint
+    #expect(checkpoint.tensors.count == 5 && checkpoint.warnings.isEmpty)
+  }
+
   @Test func `a shard that is missing, misnamed or another's is named`() throws {
     let folder = try TemporaryFolder()
     let names = (1...3).map { "shards-0000\($0)-of-00003.gguf" }
@@ -272,7 +281,7 @@ import Testing
       try refused(Samples.tensor("t", .f32, [1, 1, 1, 1, 1]))?.contains("--allow-drop") == true)
     #expect(
       try refused(Samples.tensor(String(repeating: "n", count: 64), .f32, [1]))
-        == "use --apply rename, or --to a dialect with shorter names")
+        == "use --apply rename='OLD=>NEW', or --to a dialect with shorter names")
     #expect(folder.contents.isEmpty)
     let longest = Samples.tensor(String(repeating: "n", count: 63), .f32, [1])
     #expect(

@@ -31,6 +31,11 @@ public protocol Format: Sendable {
   /// calls a checkpoint of several files; `nil` when it means nothing to this format.
   func entry(for path: String) -> String?
 
+  /// Whether a file of this name in a folder is one to open: not a shard that something else leads to.
+  ///
+  /// - Parameter names: the folder's files.
+  func isEntry(_ name: String, among names: [String]) -> Bool
+
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
@@ -56,6 +61,7 @@ extension Format {
   public var compresses: Bool { false }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
+  public func isEntry(_ name: String, among names: [String]) -> Bool { !name.contains("-of-") }
 
   /// Refuses: for formats that are only read.
   public func write(

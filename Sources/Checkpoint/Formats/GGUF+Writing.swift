@@ -76,7 +76,7 @@ extension GGUF {
     guard tensor.name.utf8.count <= GGUF.longestName, !tensor.name.utf8.contains(0) else {
       throw refuse(
         "the name has \(tensor.name.utf8.count) bytes; ggml reads at most \(GGUF.longestName) and "
-          + "no NUL", hint: "use --apply rename, or --to a dialect with shorter names")
+          + "no NUL", hint: "use --apply rename='OLD=>NEW', or --to a dialect with shorter names")
     }
   }
 

@@ -26,6 +26,11 @@ public struct GGUF: Format {
 
   public func recognises(_ probe: Probe) -> Bool { probe.starts(with: GGUF.magic) }
 
+  /// Shards have no index; the first one stands for all.
+  public func isEntry(_ name: String, among names: [String]) -> Bool {
+    !name.contains("-of-") || name.contains("-00001-of-")
+  }
+
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] {
     let names = Set(checkpoint.tensors.map(\.name))
     let aliases = checkpoint.tensors.flatMap(\.aliases).count { !names.contains($0) }

@@ -38,6 +38,14 @@ public struct KerasHDF5: Format {
 
   public var compresses: Bool { true }
 
+  /// `NAME_00000.weights.h5` beside `NAME.weights.json` is a shard; see ``Keras``.
+  public func isEntry(_ name: String, among names: [String]) -> Bool {
+    guard name.hasSuffix(".weights.h5") else { return true }
+    let stem = name.dropLast(".weights.h5".count)
+    let isNumbered = stem.suffix(6).first == "_" && stem.suffix(5).allSatisfy(\.isNumber)
+    return !isNumbered || !names.contains("\(stem.dropLast(6)).weights.json")
+  }
+
   public func recognises(_ probe: Probe) -> Bool { HDF5.recognises(probe.file) }
 
   public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
