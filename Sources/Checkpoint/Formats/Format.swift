@@ -31,6 +31,9 @@ public protocol Format: Sendable {
   /// calls a checkpoint of several files; `nil` when it means nothing to this format.
   func entry(for path: String) -> String?
 
+  /// Names of files in the same folder that opening `path` leads to.
+  func filesBeside(_ path: String) -> [String]
+
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
@@ -56,6 +59,7 @@ extension Format {
   public var compresses: Bool { false }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
+  public func filesBeside(_ path: String) -> [String] { [] }
 
   /// Refuses: for formats that are only read.
   public func write(
