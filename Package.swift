@@ -49,6 +49,7 @@ let package = Package(
     .systemLibrary(
       name: "CHDF5", pkgConfig: isStatic ? nil : "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(name: "CSnappy", pkgConfig: "snappy", providers: [.apt(["libsnappy-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
     .target(
@@ -61,7 +62,9 @@ let package = Package(
 
     .target(
       name: "Checkpoint",
-      dependencies: ["CSystem", "CHDF5", "CHDF5Reader", "CZip", "CChecksum", "CCrypto"],
+      dependencies: [
+        "CSystem", "CHDF5", "CHDF5Reader", "CZip", "CSnappy", "CChecksum", "CCrypto",
+      ],
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(

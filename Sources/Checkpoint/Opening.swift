@@ -28,8 +28,11 @@ public struct Opening: Sendable {
     var checkpoint = try format.read(probe)
     if let note { checkpoint.warnings.append(note) }
     self.checkpoint = checkpoint
-    configuration = try Opening.configuration(beside: file, checkpoint, options)
-    vocabulary = try Opening.vocabulary(beside: file, options)
+    // What was read, unless it lies deeper, as a SavedModel's variables do.
+    let isBeside = Paths.folder(of: checkpoint.path) == Paths.folder(of: file)
+    let read = isBeside ? checkpoint.path : file
+    configuration = try Opening.configuration(beside: read, checkpoint, options)
+    vocabulary = try Opening.vocabulary(beside: read, options)
   }
 
   /// What the tensors mean.
@@ -80,10 +83,10 @@ public struct Opening: Sendable {
         .cannotRead, .file(path), "is a folder without a weights file",
         hint: "known formats: \(formats.map(\.name).joined(separator: ", "))")
     }
+    let own = Set(formats.flatMap { $0.filesBeside(Paths.join(path, best)) })
+    let rest = candidates.dropFirst().filter { !own.contains($0) }
     let note =
-      candidates.count > 1
-      ? "\(best) is read; beside it there are \(candidates.dropFirst().joined(separator: ", "))"
-      : nil
+      rest.isEmpty ? nil : "\(best) is read; beside it there are \(rest.joined(separator: ", "))"
     return (Paths.join(path, best), note)
   }
 
@@ -124,13 +127,17 @@ public struct Opening: Sendable {
     return names.map { Paths.join(folder, $0) }.first(where: Paths.isFile)
   }
 
-  /// The file's name without a known suffix, and without only the last part.
+  /// The file's name without its known suffixes (`a.weights.index`: `a.weights`, then `a`), and
+  /// without only the last part.
   static func stems(of file: String) -> [String] {
-    let name = Paths.name(of: file)
-    let known = FormatRegistry.all.flatMap(\.suffixes)
-      .sorted { $0.count > $1.count }
-      .first { name.lowercased().hasSuffix("." + $0) }
-    return [known.map { String(name.dropLast($0.count + 1)) }, Paths.stem(of: file)]
-      .compactMap(\.self)
+    let suffixes = FormatRegistry.all.flatMap(\.suffixes).sorted { $0.count > $1.count }
+    var stems: [String] = []
+    var name = Paths.name(of: file)
+    while let known = suffixes.first(where: { name.lowercased().hasSuffix("." + $0) }) {
+      name = String(name.dropLast(known.count + 1))
+      stems.append(name)
+    }
+    let stem = Paths.stem(of: file)
+    return stems.contains(stem) ? stems : stems + [stem]
   }
 }

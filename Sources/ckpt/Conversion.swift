@@ -70,15 +70,15 @@ struct Conversion {
     model = plan.model
     transformed = plan.transformed
     correspondence = plan.correspondence
-    spelling = plan.spelling
-    rows = plan.rows
     drops = plan.drops
-    checkpoint = plan.checkpoint
     configuration = plan.configuration
     notRun = plan.notRun
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
     let format = destination.format
+    spelling = plan.spelling.map { plan.dialect?.arranged($0, for: format.name) ?? $0 }
+    rows = spelling?.rows ?? plan.rows
+    checkpoint = spelling?.checkpoint ?? plan.checkpoint
     self.remarks =
       remarks + format.leavesOut(checkpoint).map { "\(format.name) has no place for \($0)" }
     if request.maxShardSize != nil, !format.splits {

@@ -19,7 +19,9 @@ import Testing
   static let cases: [Case] =
     AttentionMaskKind.allCases.flatMap { mask in
       ["b4k-bert", "b4k-albert"].flatMap { fixture in
-        ["weights.h5", "model.h5"].map { Case(fixture: fixture, file: $0, mask: mask) }
+        ["weights.h5", "model.h5", "tf/best_model.weights"].map {
+          Case(fixture: fixture, file: $0, mask: mask)
+        }
       }
     } + [
       Case(fixture: "b4k-bert", file: "model_with_optimizer.h5"),
@@ -28,6 +30,7 @@ import Testing
         settings: [(key: "hidden_act", value: "gelu_tanh")]),
       Case(fixture: "b4k-albert-relu", file: "weights.h5"),
       Case(fixture: "b4k-bert-user", file: "weights.h5"),
+      Case(fixture: "b4k-bert-user", file: "tf/best_model.weights"),
       Case(fixture: "hf-bert", file: "model.safetensors"),
       Case(fixture: "hf-bert-sharded", file: "model.safetensors.index.json"),
       Case(fixture: "hf-bert-gelu-new", file: "model.safetensors"),
@@ -42,6 +45,9 @@ import Testing
   func `every value agrees with the library`(_ test: Case) throws {
     var options = ModelReader.Options()
     options.settings = test.settings
+    if test.file.contains("/") {
+      options.configurationPath = Fixtures.path(test.fixture, "config.json")
+    }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
     let runnable = try RunnableModel(model, mask: test.mask)
     let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture

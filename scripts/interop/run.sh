@@ -11,7 +11,7 @@ root=$(cd "$here/../.." && pwd)
 cd "$root"
 
 peers='torch:with_transformers torch:with_safetensors torch:with_numpy keras2:with_bert4keras keras2:with_keras
-keras3:with_keras3 formats:with_gguf formats:with_flax torch:with_onnx'
+keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax torch:with_onnx'
 
 if [ -z "${CKPT:-}" ]; then
     swift build -c release --product ckpt

@@ -13,7 +13,9 @@ public struct Bert4keras: Dialect {
   public var fileName: String { "weights.h5" }
 
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
-    let names = Set(layers(of: checkpoint).map(\.name))
+    let bundle = Bert4kerasBundle(
+      checkpoint.tensors, isTied: Bert4keras.isTied(configuration))
+    let names = Set((bundle?.layers ?? layers(of: checkpoint)).map(\.name))
     guard names.contains("Embedding-Token") else { return nil }
     if names.contains("Transformer-MultiHeadSelfAttention") { return "albert" }
     guard names.contains("Transformer-0-MultiHeadSelfAttention") else { return nil }
@@ -23,7 +25,15 @@ public struct Bert4keras: Dialect {
   public func bind(
     _ checkpoint: Checkpoint, family: String
   ) throws(CheckpointError) -> Binding {
-    try table(family).bind(layers(of: checkpoint), family: family)
+    let table = table(family)
+    guard
+      let bundle = Bert4kerasBundle(
+        checkpoint.tensors, isTied: { family == "albert" && $0 == 1 })
+    else { return try table.bind(layers(of: checkpoint), family: family) }
+    var binding = try table.bind(bundle.layers, family: family)
+    binding.carried = bundle.named(binding.carried)
+    binding.left += bundle.left
+    return binding
   }
 
   /// The checkpoint's groups; a file without groups is grouped by the first part of its names.

@@ -44,6 +44,9 @@ public protocol Dialect: Sendable {
   /// - Throws: ``CheckpointError`` of kind `unsupported`, when the framework has no place for it.
   func spell(_ model: Model) throws(CheckpointError) -> Spelling
 
+  /// The spelling as the framework keeps it in a format, where that has names of its own.
+  func arranged(_ spelling: Spelling, for format: String) -> Spelling
+
   /// The framework's own names of values, by canonical name.
   func valueNames(_ architecture: FamilyArchitecture) -> [String: String]
 }
@@ -52,6 +55,7 @@ extension Dialect {
   public var aliases: [String] { [] }
   public func stated(in checkpoint: Checkpoint) -> [(String, JSON)] { [] }
   public func remarks(on configuration: JSON) -> [String] { [] }
+  public func arranged(_ spelling: Spelling, for format: String) -> Spelling { spelling }
   public func valueNames(_ architecture: FamilyArchitecture) -> [String: String] { [:] }
 }
 

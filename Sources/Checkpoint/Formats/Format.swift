@@ -36,6 +36,9 @@ public protocol Format: Sendable {
   /// - Parameter names: the folder's files.
   func isEntry(_ name: String, among names: [String]) -> Bool
 
+  /// Names of files in the same folder that opening `path` leads to.
+  func filesBeside(_ path: String) -> [String]
+
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
@@ -62,6 +65,7 @@ extension Format {
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
   public func isEntry(_ name: String, among names: [String]) -> Bool { !name.contains("-of-") }
+  public func filesBeside(_ path: String) -> [String] { [] }
 
   /// Refuses: for formats that are only read.
   public func write(

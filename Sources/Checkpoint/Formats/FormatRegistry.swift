@@ -5,6 +5,7 @@ public enum FormatRegistry {
     Keras(),
     Safetensors(),
     NPZ(),
+    TFCheckpoint(),
     GGUF(),
     ONNX(),
     FlaxMsgpack(),

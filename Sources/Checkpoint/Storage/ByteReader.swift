@@ -39,6 +39,15 @@ public struct ByteReader: Sendable {
     windowStart = offset
   }
 
+  private init(_ other: ByteReader, end: Int) {
+    order = other.order
+    position = other.position
+    self.end = end
+    file = other.file
+    window = other.window
+    windowStart = other.windowStart
+  }
+
   /// Bytes that remain.
   public var left: Int { end - position }
 
@@ -81,6 +90,19 @@ public struct ByteReader: Sendable {
     let start = position - windowStart
     position += count
     return Array(window[start..<(start + count)])
+  }
+
+  /// A cursor over the next `count` bytes alone.
+  public func prefix(_ count: Int) throws(CheckpointError) -> ByteReader {
+    try need(count)
+    return ByteReader(self, end: position + count)
+  }
+
+  /// A cursor over the next `count` bytes alone; this one goes on behind them.
+  public mutating func part(_ count: Int) throws(CheckpointError) -> ByteReader {
+    let part = try prefix(count)
+    try skip(count)
+    return part
   }
 
   /// The next bytes without going on; fewer at the end.

@@ -17,6 +17,16 @@ public struct Checksum: Sendable, Equatable {
     self.kind = kind
     self.value = value
   }
+
+  /// LevelDB and TensorFlow store a CRC-32C rotated and moved, because a CRC over bytes that hold
+  /// their own CRC is weak.
+  static func masked(_ crc: UInt32) -> UInt32 { ((crc >> 15) | (crc << 17)) &+ 0xa282_ead8 }
+
+  /// The inverse of ``masked(_:)``.
+  static func unmasked(_ masked: UInt32) -> UInt32 {
+    let rotated = masked &- 0xa282_ead8
+    return (rotated >> 17) | (rotated << 15)
+  }
 }
 
 /// A checksum that is being computed, fed in pieces.

@@ -159,10 +159,14 @@ public struct FileSlice: Sendable {
 public struct SlicePayload: Payload {
   private let source: FileSlice
   public let storage: String
+  public let checksum: Checksum?
 
-  public init(_ slice: FileSlice, storage: String = "contiguous") {
+  public init(
+    _ slice: FileSlice, storage: String = "contiguous", checksum: Checksum? = nil
+  ) {
     source = slice
     self.storage = storage
+    self.checksum = checksum
   }
 
   public var byteCount: Int { source.length }

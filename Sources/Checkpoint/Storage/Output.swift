@@ -254,6 +254,20 @@ public struct OutputFile {
     }
   }
 
+  /// Writes a tensor's canonical bytes at `offset`; returns their checksum.
+  func write(
+    _ tensor: Tensor, at offset: Int, summing kind: Checksum.Kind
+  ) throws(CheckpointError) -> Checksum {
+    var position = offset
+    var state = ChecksumState(kind)
+    try tensor.readWindows(through: window) { (bytes) throws(CheckpointError) in
+      state.update(bytes)
+      try write(bytes, at: position)
+      position += bytes.byteCount
+    }
+    return Checksum(kind, state.value)
+  }
+
   /// Tells the file system how long the file will be, which makes writing half as long again faster
   /// and a full disk known before anything is written.
   public func reserve(_ size: Int) throws(CheckpointError) {
