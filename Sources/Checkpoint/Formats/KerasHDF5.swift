@@ -107,6 +107,16 @@ enum KerasHDF5Names {
 
   /// The dataset that the weight `name` of the group at `path` is.
   static func weightPath(_ name: String, of path: String) -> String {
+    // Nearly all names are plain: no empty component and none that starts with a dot.
+    var isPlain = true
+    var before = UInt8(ascii: "/")
+    for byte in name.utf8 {
+      if before == UInt8(ascii: "/") {
+        isPlain = isPlain && byte != UInt8(ascii: "/") && byte != UInt8(ascii: ".")
+      }
+      before = byte
+    }
+    if isPlain, before != UInt8(ascii: "/") { return HDF5Index.join(path, name) }
     let names = name.split(separator: "/", omittingEmptySubsequences: true)
     let tail = names.filter { $0 != "." }.joined(separator: "/")
     return name.hasPrefix("/") ? tail : HDF5Index.join(path, tail)
