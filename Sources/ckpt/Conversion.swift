@@ -235,8 +235,9 @@ struct Conversion {
   private func compare(_ written: Checkpoint, _ count: inout Int) throws -> String? {
     let found = Dictionary(written.tensors.map { ($0.name, $0) }) { first, _ in first }
     for tensor in checkpoint.tensors {
-      guard let other = found[tensor.name], other.dtype == tensor.dtype,
-        other.shape == tensor.shape, try tensor.hasBytes(of: other)
+      guard
+        let other = destination.format.keepsNames ? found[tensor.name] : written.tensors.first,
+        other.dtype == tensor.dtype, other.shape == tensor.shape, try tensor.hasBytes(of: other)
       else { return tensor.name }
       count += 1
     }

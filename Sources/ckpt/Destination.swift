@@ -39,7 +39,7 @@ extension Conversion {
         if let dialect, dialect.format == chosen.name {
           name = dialect.fileName
         } else {
-          name = "model.\(chosen.suffixes[0])"
+          name = chosen.folderName
         }
         weights = Paths.join(folder, name)
         configuration = Paths.join(folder, "config.json")
