@@ -23,6 +23,13 @@ protocol PickleVocabulary {
   func value(
     of call: Pickle.Call, _ name: String, in tree: PickleTree, depth: Int
   ) throws(CheckpointError) -> PickledValue?
+
+  /// What `name` stands for where it is not called, or `nil` when that is no value.
+  func value(ofName name: String) -> PickledValue?
+}
+
+extension PickleVocabulary {
+  func value(ofName name: String) -> PickledValue? { nil }
 }
 
 /// The content of a pickle as named tensors and attributes.
@@ -194,7 +201,8 @@ extension PickleTree {
           return .unreadable("is a string of \(span.length) bytes")
         }
         return .attribute(PickleTree.attribute(text))
-      case .global(let name): return .unreadable("is the name \(name)")
+      case .global(let name):
+        return vocabulary.value(ofName: name) ?? .unreadable("is the name \(name)")
       case .persistent: return .unreadable("is a storage without a tensor")
       case .call(let call): return try meaning(of: call, depth: depth)
       }

@@ -68,6 +68,15 @@ struct TorchVocabulary: PickleVocabulary {
     }
   }
 
+  /// Constants such as `torch.float16` and `torch.strided`.
+  func value(ofName name: String) -> PickledValue? {
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, parts[0] == "torch",
+      parts[1].utf8.allSatisfy({ $0 == 0x5f || (0x30...0x39).contains($0) || (0x61...0x7a).contains($0) })
+    else { return nil }
+    return .attribute(Attribute("", text: name).value)
+  }
+
   private func lazy(_ key: String) -> PickledValue {
     switch key {
     case "conj": .unreadable("is a conjugated view; save it with resolve_conj()")
