@@ -57,6 +57,8 @@ struct Pickle: Sendable {
   let source: PickleSource
   /// Where the byte after the pickle stands.
   let end: Int
+  /// Operations that made it.
+  let operations: Int
 }
 
 extension Pickle {

@@ -39,7 +39,9 @@ struct PickleMachine {
       }
       if opcode == .stop {
         let root = try pop()
-        return Pickle(root: root, nodes: nodes, source: source, end: reader.position)
+        return Pickle(
+          root: root, nodes: nodes, source: source, end: reader.position,
+          operations: PickleMachine.mostValues - left)
       }
       left -= 1
       guard left > 0 else {

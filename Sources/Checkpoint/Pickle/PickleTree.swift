@@ -47,16 +47,18 @@ struct PickleTree {
   private var names: Set<String> = []
   /// Nodes between the root and the current value.
   private var path: Set<Int> = []
-  private var budget = PickleTree.largestTree
+  /// Values that may still be visited: a part that is used several times counts each time.
+  private var visits: Int
+  /// Bytes that names may still take.
+  private var nameBytes = 64 << 20
 
   /// Levels of nesting at most.
   static let deepest = 100
-  /// Values that are visited plus bytes of their names, at most: shared parts count each time.
-  private static let largestTree = 128 << 20
 
   init(_ pickle: Pickle, _ vocabulary: any PickleVocabulary) {
     self.pickle = pickle
     self.vocabulary = vocabulary
+    visits = 16 * pickle.operations + 1000
   }
 
   /// Flattens everything; a root that is no container is called `rootName`.
@@ -71,8 +73,9 @@ struct PickleTree {
   mutating func add(
     _ value: Pickle.Value, _ name: String, depth: Int
   ) throws(CheckpointError) {
-    budget -= 1 + name.utf8.count
-    guard budget > 0 else {
+    visits -= 1
+    nameBytes -= name.utf8.count
+    guard visits > 0, nameBytes > 0 else {
       throw CheckpointError(
         .damaged, Place(), "the pickle refers to its own parts too often to be listed")
     }
