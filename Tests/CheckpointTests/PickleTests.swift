@@ -50,7 +50,8 @@ import Testing
   }
 
   @Test func `unknown calls are listed and not made`() throws {
-    let tree = try read("(S'a'\nccollections\nevil\n(I1\ntRS'b'\ncbuiltins\ngetattr\n(ca\nb\nS'c'\ntRd.")
+    let tree = try read(
+      "(S'a'\nccollections\nevil\n(I1\ntRS'b'\ncbuiltins\ngetattr\n(ca\nb\nS'c'\ntRd.")
     #expect(tree.tensors.isEmpty && tree.attributes.isEmpty)
     #expect(tree.unreadable.map(\.name) == ["a", "b"])
   }
@@ -59,8 +60,10 @@ import Testing
     ("", "needed"), ("N", "needed"), (".", "where none"), ("(.", "where none"), ("h\u{5}.", "kept"),
     ("g99\n.", "kept"), ("gx\n.", "no number"), ("]Na(ee.", "no mark"), ("Na.", "where none"),
     ("NNa.", "holds nothing"), ("(NNNd.", "no value"), ("]N}b.", "holds nothing"), ("NR.", "fewer"),
-    ("NNR.", "no tuple"), ("u.", "no mark"), ("t.", "no mark"), ("X\u{ff}", "needed"), ("Iabc\n.", "no integer"),
-    ("F1.x\n.", "no number"), ("Sabc\n.", "quoted"), ("V\\u12\n.", "escape"), ("\u{1}", "no operation"),
+    ("NNR.", "no tuple"), ("u.", "no mark"), ("t.", "no mark"), ("X\u{ff}", "needed"),
+    ("Iabc\n.", "no integer"),
+    ("F1.x\n.", "no number"), ("Sabc\n.", "quoted"), ("V\\u12\n.", "escape"),
+    ("\u{1}", "no operation"),
     ("(o.", "class"), ("cos", "needed"), ("Q.", "where none"),
   ])
   func `a broken pickle is damaged, with its place`(_ text: String, _ word: String) throws {
@@ -69,11 +72,13 @@ import Testing
     #expect(error.reason.contains(word), "\(error)")
   }
 
-  @Test(arguments: [
-    [0x8b, 0xff, 0xff, 0xff, 0xff], [0x58, 0xff, 0xff, 0xff, 0x7f], [0x42, 0xff, 0xff, 0xff, 0x7f],
-    [0x8e, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0x8d, 0, 0, 0, 0, 0, 0, 0, 0xff],
-    [0x95, 0, 0, 0, 0, 0, 1, 0, 0], [0x80, 9],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x8b, 0xff, 0xff, 0xff, 0xff], [0x58, 0xff, 0xff, 0xff, 0x7f],
+      [0x42, 0xff, 0xff, 0xff, 0x7f],
+      [0x8e, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0x8d, 0, 0, 0, 0, 0, 0, 0, 0xff],
+      [0x95, 0, 0, 0, 0, 0, 1, 0, 0], [0x80, 9],
+    ] as [[UInt8]])
   func `lengths beyond the file take no memory`(_ bytes: [UInt8]) throws {
     let error = try #require(throws: CheckpointError.self) { try read(bytes + [0x4e, 0x2e]) }
     #expect(error.kind == .damaged)
@@ -92,7 +97,8 @@ import Testing
     let error = try #require(throws: CheckpointError.self) { try read(deep + close + [0x2e]) }
     #expect(error.kind == .damaged && error.reason.contains("deep"))
     // Calls around a value.
-    let calls = (0..<1000).map { _ in "cbuiltins\nlist\n" }.joined() + "]"
+    let calls =
+      (0..<1000).map { _ in "cbuiltins\nlist\n" }.joined() + "]"
       + String(repeating: "\u{85}R", count: 1000) + "."
     let inner = try #require(throws: CheckpointError.self) {
       try read(calls.unicodeScalars.map { UInt8($0.value) })
@@ -135,7 +141,8 @@ import Testing
   }
 
   @Test func `NumPy's arrays are read in both byte orders`() throws {
-    let bytes = "c_codecs\nencode\n(V\\u0000\\u0000\\u0080\\u003f\\u0000\\u0000\\u0000\\u0040\nS'latin1'\ntR"
+    let bytes =
+      "c_codecs\nencode\n(V\\u0000\\u0000\\u0080\\u003f\\u0000\\u0000\\u0000\\u0040\nS'latin1'\ntR"
     let tensor = try #require(try read(array(data: bytes)).tensors.first)
     #expect(tensor.name == "root" && tensor.dtype == .f32)
     #expect(try tensor.floats() == [1, 2])
@@ -179,7 +186,8 @@ import Testing
       #expect(window == Array(values[start..<(start + count)]))
     }
     let short = Latin1Payload(
-      source: .memory(text), span: Pickle.Span(offset: 0, length: text.count - 1), byteCount: 40_000)
+      source: .memory(text), span: Pickle.Span(offset: 0, length: text.count - 1), byteCount: 40_000
+    )
     var window = [UInt8](repeating: 0, count: 40_000)
     #expect(throws: CheckpointError.self) {
       var span = window.mutableSpan

@@ -35,7 +35,8 @@ import Testing
     #expect(checkpoint.files.first == checkpoint.path)
   }
 
-  @Test(arguments: refused) func `what holds no readable weights is refused`(_ name: String) throws {
+  @Test(arguments: refused) func `what holds no readable weights is refused`(_ name: String) throws
+  {
     let word = try #require(TorchTests.expected(name)?["refused"]?.string)
     let error = try #require(throws: CheckpointError.self) { try open(name) }
     #expect(error.kind == .unsupported)
@@ -120,7 +121,7 @@ import Testing
     #expect(error.kind == .unsupported && error.reason.contains("0.1.10"), "\(error)")
   }
 
-  static let small = ["views.pt", "views_legacy.pt", "model.tar.gz", "protocol4.pt"]
+  static let small = ["views.pt", "views_legacy.pt", "model.tar.gz"]
 
   @Test(arguments: small) func `truncation at every byte is an error`(_ name: String) throws {
     let bytes = try File.contents(of: TorchTests.path(name))
@@ -137,11 +138,11 @@ import Testing
     }
   }
 
-  @Test(arguments: small + ["odd.pt", "script.pt"])
+  @Test(arguments: small + ["odd.pt", "script.pt", "protocol4.pt"])
   func `random mutations give an error or sound tensors`(_ name: String) throws {
     let bytes = try File.contents(of: TorchTests.path(name))
     var random = SeededGenerator(seed: 11)
-    for _ in Fuzz.trials(2000) {
+    for _ in Fuzz.trials(name == "views_legacy.pt" ? 10_000 : 1000) {
       var copy = bytes
       for _ in 0..<Int.random(in: 1...6, using: &random) {
         copy[Int.random(in: 0..<copy.count, using: &random)] = .random(in: 0...255, using: &random)

@@ -41,7 +41,9 @@ import Testing
     }
     return Checkpoint(
       groups: [Group(name: "empty"), Group(name: "full", tensors: tensors)],
-      attributes: [Attribute("a", text: "x"), Attribute("n", .numbers(.u8, shape: [1], bytes: [7]))])
+      attributes: [
+        Attribute("a", text: "x"), Attribute("n", .numbers(.u8, shape: [1], bytes: [7])),
+      ])
   }()
 
   @Test func `every dtype and shape comes back with groups and attributes`() throws {
@@ -120,7 +122,8 @@ import Testing
     try writer.add("data.pkl", bytes: Array("}.".utf8))
     try writer.add(
       ".data/ckpt.layout",
-      bytes: Array(#"{"attributes":[],"groups":[{"name":"g","attributes":[],"tensors":["x"]}]}"#.utf8))
+      bytes: Array(
+        #"{"attributes":[],"groups":[{"name":"g","attributes":[],"tensors":["x"]}]}"#.utf8))
     try writer.finish()
     try output.commit(durable: false)
     let checkpoint = try Torch().read(Probe(scratch.file("odd.pt")))

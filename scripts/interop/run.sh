@@ -10,7 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"
 
-peers='torch:with_transformers torch:with_safetensors torch:with_numpy keras2:with_bert4keras keras2:with_keras
+peers='torch:with_transformers torch:with_safetensors torch:with_numpy torch:with_torch
+keras2:with_bert4keras keras2:with_keras
 keras3:with_keras3 formats:with_gguf formats:with_flax torch:with_onnx'
 
 if [ -z "${CKPT:-}" ]; then

@@ -8,7 +8,9 @@ public struct Paddle: Format {
 
   public var name: String { "paddle" }
   public var aliases: [String] { ["pdparams"] }
-  public var summary: String { "PaddlePaddle weights (.pdparams, .pdopt), and pickled NumPy arrays" }
+  public var summary: String {
+    "PaddlePaddle weights (.pdparams, .pdopt), and pickled NumPy arrays"
+  }
   public var suffixes: [String] { ["pdparams", "pdopt"] }
   public var customaryNames: [String] { ["model_state.pdparams", "model.pdparams"] }
   public var writes: Bool { false }

@@ -18,7 +18,8 @@ struct PickleMachine {
   private static let longestText = 4096
 
   /// Reads the pickle at `offset`, or at the start of the source.
-  static func read(_ source: PickleSource, at offset: Int? = nil) throws(CheckpointError) -> Pickle {
+  static func read(_ source: PickleSource, at offset: Int? = nil) throws(CheckpointError) -> Pickle
+  {
     var machine = PickleMachine(source: source)
     if let offset { try machine.reader.seek(offset) }
     return try machine.run()

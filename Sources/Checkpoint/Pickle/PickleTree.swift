@@ -275,7 +275,9 @@ extension PickleTree {
       "builtins.dict", "__builtin__.dict":
       // Python 2 gave the pairs as a list; Counter gives a dictionary.
       let pairs = (pickle.elements(arguments.first) ?? []).compactMap { pair in
-        pickle.elements(pair).flatMap { $0.count == 2 ? Pickle.Entry(key: $0[0], value: $0[1]) : nil }
+        pickle.elements(pair).flatMap {
+          $0.count == 2 ? Pickle.Entry(key: $0[0], value: $0[1]) : nil
+        }
       }
       let extra = state(call).filter { pickle.text($0.key) != "_metadata" }
       return .dictionary((pickle.entries(arguments.first) ?? []) + pairs + call.entries + extra)

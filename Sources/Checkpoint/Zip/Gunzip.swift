@@ -59,7 +59,11 @@ import CZip
       inputStart += used
       done += made
       position += made
-      if status == Z_STREAM_END { isAtEnd = true } else if status != Z_OK { throw damaged("is broken") }
+      if status == Z_STREAM_END {
+        isAtEnd = true
+      } else if status != Z_OK {
+        throw damaged("is broken")
+      }
       guard position <= limit else {
         throw damaged("unpacks to more than \(limit) bytes, which no weights do")
       }

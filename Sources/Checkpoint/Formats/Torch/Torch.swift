@@ -149,7 +149,9 @@ struct TorchContent {
       throw TorchContent.isModule(name)
     }
     try tree.flatten(rootName: rootName)
-    if tree.tensors.isEmpty, let module = tree.unreadable.first(where: { $0.reason.hasPrefix("is a whole ") }) {
+    if tree.tensors.isEmpty,
+      let module = tree.unreadable.first(where: { $0.reason.hasPrefix("is a whole ") })
+    {
       throw CheckpointError(
         .unsupported, Place(member: module.name.isEmpty ? nil : module.name), module.reason)
     }

@@ -50,7 +50,9 @@ struct TorchVocabulary: PickleVocabulary {
     case "torch.Size":
       return arguments.first.flatMap { tree.pickle.elements($0) }.map { .sequence($0) }
     case "torch.device":
-      let parts = arguments.compactMap { tree.pickle.text($0) ?? tree.pickle.int($0).map(String.init) }
+      let parts = arguments.compactMap {
+        tree.pickle.text($0) ?? tree.pickle.int($0).map(String.init)
+      }
       return .attribute(Attribute("", text: parts.joined(separator: ":")).value)
     case "torch._utils._rebuild_meta_tensor_no_storage":
       return .unreadable("is on the meta device and has no values")
@@ -72,7 +74,9 @@ struct TorchVocabulary: PickleVocabulary {
   func value(ofName name: String) -> PickledValue? {
     let parts = name.split(separator: ".", maxSplits: 1)
     guard parts.count == 2, parts[0] == "torch",
-      parts[1].utf8.allSatisfy({ $0 == 0x5f || (0x30...0x39).contains($0) || (0x61...0x7a).contains($0) })
+      parts[1].utf8.allSatisfy({
+        $0 == 0x5f || (0x30...0x39).contains($0) || (0x61...0x7a).contains($0)
+      })
     else { return nil }
     return .attribute(Attribute("", text: name).value)
   }
