@@ -79,8 +79,10 @@ struct Conversion {
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
     let format = destination.format
-    self.remarks =
+    var all =
       remarks + format.leavesOut(checkpoint).map { "\(format.name) has no place for \($0)" }
+    all += destination.others.map { "\($0) stands in the folder already, and some read it first" }
+    self.remarks = all
     if request.maxShardSize != nil, !format.splits {
       throw CheckpointError(
         .usage, Place(member: "--max-shard-size"), "\(format.name) is written as one file")

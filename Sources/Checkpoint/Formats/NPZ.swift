@@ -95,11 +95,7 @@ public struct NPZ: Format {
     }
     var writer = try ZipWriter(output.file(path))
     for (tensor, header) in zip(checkpoint.tensors, headers) {
-      try writer.add(tensor.name + NPZ.suffix, size: header.count + tensor.byteCount) {
-        (file, offset) throws(CheckpointError) in
-        try file.write(header, at: offset)
-        try file.write(tensor, at: offset + header.count)
-      }
+      try writer.add(tensor.name + NPZ.suffix, bytes: header, tensor: tensor)
     }
     try writer.finish()
     return path

@@ -7,7 +7,9 @@ struct PickleMachine {
   private var reader: ByteReader
   private var stack: [Pickle.Value] = []
   private var marks: [Int] = []
-  private var memo: [Int: Pickle.Value] = [:]
+  /// Kept values; nearly every pickle numbers them in turn.
+  private var memo: [Pickle.Value] = []
+  private var otherMemo: [Int: Pickle.Value] = [:]
   private var nodes: [Pickle.Node] = []
 
   /// Operations that make values, at most; a tensor takes some forty.
@@ -109,7 +111,7 @@ struct PickleMachine {
     case .put: try remember(lineNumber(at: at))
     case .binaryPut: try remember(Int(try reader.u8()))
     case .longBinaryPut: try remember(Int(try reader.u32()))
-    case .memoize: try remember(memo.count)
+    case .memoize: try remember(memo.count + otherMemo.count)
     case .get: try recall(lineNumber(at: at), at: at)
     case .binaryGet: try recall(Int(try reader.u8()), at: at)
     case .longBinaryGet: try recall(Int(try reader.u32()), at: at)
@@ -186,10 +188,19 @@ struct PickleMachine {
     return Array(stack[mark...])
   }
 
-  private mutating func remember(_ key: Int) throws(CheckpointError) { memo[key] = try top() }
+  private mutating func remember(_ key: Int) throws(CheckpointError) {
+    let value = try top()
+    if key == memo.count, otherMemo[key] == nil {
+      memo.append(value)
+    } else if key < memo.count {
+      memo[key] = value
+    } else {
+      otherMemo[key] = value
+    }
+  }
 
   private mutating func recall(_ key: Int, at: Int) throws(CheckpointError) {
-    guard let value = memo[key] else {
+    guard let value = key < memo.count ? memo[key] : otherMemo[key] else {
       throw reader.fail("the pickle recalls value \(key), which it has not kept", at: at)
     }
     push(value)

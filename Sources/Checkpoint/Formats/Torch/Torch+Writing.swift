@@ -46,14 +46,13 @@ extension Torch {
     var keys: [String: Int] = [:]
     for (number, tensor) in ties.kept.enumerated() { keys[tensor.name] = number }
     for twin in ties.twins { keys[twin.name] = keys[twin.kept] }
-    var writer = try ZipWriter(file)
-    try writer.add("archive/data.pkl", bytes: Torch.pickle(tensors, keys))
+    let pickle = Torch.pickle(tensors, keys)
+    try file.reserve(ties.kept.reduce(pickle.count) { $0 + $1.byteCount })
+    var writer = ZipWriter(file)
+    try writer.add("archive/data.pkl", bytes: pickle)
     try writer.add("archive/byteorder", bytes: Array("little".utf8))
     for (number, tensor) in ties.kept.enumerated() {
-      try writer.add("archive/data/\(number)", size: tensor.byteCount) {
-        (file, offset) throws(CheckpointError) in
-        try file.write(tensor, at: offset)
-      }
+      try writer.add("archive/data/\(number)", bytes: [], tensor: tensor)
     }
     try writer.add("archive/version", bytes: Array("3\n".utf8))
     if let layout {
