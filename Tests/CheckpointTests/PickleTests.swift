@@ -56,6 +56,11 @@ import Testing
     #expect(tree.unreadable.map(\.name) == ["a", "b"])
   }
 
+  @Test func `dictionaries of unknown classes are read as dictionaries`() throws {
+    let tree = try read("clightning\nAttributeDict\n)RS'lr'\nF0.5\nsS'name'\nS'x'\ns.")
+    #expect(tree.attributes.map(\.name) == ["lr", "name"] && tree.unreadable.isEmpty)
+  }
+
   @Test(arguments: [
     ("", "needed"), ("N", "needed"), (".", "where none"), ("(.", "where none"), ("h\u{5}.", "kept"),
     ("g99\n.", "kept"), ("gx\n.", "no number"), ("]Na(ee.", "no mark"), ("Na.", "where none"),

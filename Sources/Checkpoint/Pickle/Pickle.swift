@@ -21,7 +21,7 @@ struct Pickle: Sendable {
     case set([Value])
     case dictionary([Entry])
     case global(String)
-    case call(Call)
+    indirect case call(Call)
     /// An object that is kept outside the pickle, under this key.
     case persistent(Value)
     case bytes(Span)

@@ -12,8 +12,8 @@ struct PickleMachine {
   private var otherMemo: [Int: Pickle.Value] = [:]
   private var nodes: [Pickle.Node] = []
 
-  /// Operations that make values, at most; a tensor takes some forty.
-  static let mostValues = 8_000_000
+  /// Operations at most; a tensor takes some 35.
+  static let mostOperations = 5_000_000
   /// Bytes of a line of protocol 0.
   private static let longestLine = 1 << 16
   /// Bytes of text that are held at once.
@@ -33,7 +33,7 @@ struct PickleMachine {
   }
 
   private mutating func run() throws(CheckpointError) -> Pickle {
-    var left = PickleMachine.mostValues
+    var left = PickleMachine.mostOperations
     while true {
       let at = reader.position
       let byte = try reader.u8()
@@ -44,11 +44,12 @@ struct PickleMachine {
         let root = try pop()
         return Pickle(
           root: root, nodes: nodes, source: source, end: reader.position,
-          operations: PickleMachine.mostValues - left)
+          operations: PickleMachine.mostOperations - left)
       }
       left -= 1
       guard left > 0 else {
-        throw reader.fail("the pickle has more than \(PickleMachine.mostValues) operations", at: at)
+        throw reader.fail(
+          "the pickle has more than \(PickleMachine.mostOperations) operations", at: at)
       }
       try perform(opcode, at: at)
     }

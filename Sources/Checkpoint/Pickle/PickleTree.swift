@@ -52,6 +52,8 @@ struct PickleTree {
   /// Bytes that names may still take.
   private var nameBytes = 64 << 20
 
+  /// Tensors, attributes and unreadable values at most.
+  private static let mostResults = 1_000_000
   /// Levels of nesting at most.
   static let deepest = 100
 
@@ -78,6 +80,10 @@ struct PickleTree {
     guard visits > 0, nameBytes > 0 else {
       throw CheckpointError(
         .damaged, Place(), "the pickle refers to its own parts too often to be listed")
+    }
+    guard tensors.count + attributes.count + unreadable.count < PickleTree.mostResults else {
+      throw CheckpointError(
+        .unsupported, Place(), "the pickle holds more than \(PickleTree.mostResults) values")
     }
     guard case .node(let index) = value else {
       return try add(meaning(of: value), name, depth: depth)
@@ -230,6 +236,8 @@ extension PickleTree {
     if PickleNames.bags.contains(name) || name.hasPrefix("__torch__.") {
       return .dictionary(state(call))
     }
+    // A dictionary of a class of its own, with what was put into it.
+    if !call.entries.isEmpty { return .dictionary(call.entries + state(call)) }
     if isModule(call) {
       return .unreadable(
         "is a whole \(name) object, which only that class's code can load; save its state_dict()")

@@ -3,6 +3,8 @@
 struct TorchZip: TorchStorages {
   static let magic: [UInt8] = [0x50, 0x4b, 3, 4]
   private static let pickleName = "data.pkl"
+  /// Bytes of a packed pickle or of a layout that are unpacked at most; PyTorch packs neither.
+  private static let largest = 64 << 20
 
   private let archive: ZipArchive
   /// The top folder with its slash; empty without one.
@@ -51,12 +53,13 @@ struct TorchZip: TorchStorages {
     }
     var layout: [UInt8]?
     if let member = archive["\(folder).data/\(TorchContent.layoutKey)"] {
-      layout = try archive.contents(of: member)
+      layout = try archive.contents(of: member, limit: TorchZip.largest)
     }
     do throws(CheckpointError) {
       let source: PickleSource =
         member.method == .stored
-        ? .file(try archive.slice(of: member)) : .memory(try archive.contents(of: member))
+        ? .file(try archive.slice(of: member))
+        : .memory(try archive.contents(of: member, limit: TorchZip.largest))
       var content = try TorchContent(
         PickleMachine.read(source), self, rootName: rootName, layout: layout)
       if hasConstants {
