@@ -25,7 +25,9 @@ forbid '\bprint\(' 'libraries do not print' Sources/Checkpoint Sources/Transform
 for gate in 'CHDF5 Sources/Checkpoint/HDF5' 'CHDF5Reader Sources/Checkpoint/HDF5' \
   'CZip Sources/Checkpoint/Zip' 'CSnappy Sources/Checkpoint/Snappy' 'CKernels Sources/Infer/Runtime'; do
   read -r module folder <<<"$gate"
-  if grep -rlE --include='*.swift' "^import $module\$" Sources | grep -v "^$folder/"; then
+  # Zip's checksum, which zlib computes, is one of several.
+  if grep -rlE --include='*.swift' "^import $module\$" Sources | grep -v "^$folder/" \
+    | grep -v '^Sources/Checkpoint/Storage/Checksum.swift$'; then
     echo "lint: $module is imported outside its gate, $folder" >&2
     failed=1
   fi

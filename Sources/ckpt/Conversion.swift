@@ -79,8 +79,10 @@ struct Conversion {
     spelling = plan.spelling.map { plan.dialect?.arranged($0, for: format.name) ?? $0 }
     rows = spelling?.rows ?? plan.rows
     checkpoint = spelling?.checkpoint ?? plan.checkpoint
-    self.remarks =
+    var all =
       remarks + format.leavesOut(checkpoint).map { "\(format.name) has no place for \($0)" }
+    all += destination.others.map { "\($0) stands in the folder already, and some read it first" }
+    self.remarks = all
     if request.maxShardSize != nil, !format.splits {
       throw CheckpointError(
         .usage, Place(member: "--max-shard-size"), "\(format.name) is written as one file")
@@ -235,8 +237,9 @@ struct Conversion {
   private func compare(_ written: Checkpoint, _ count: inout Int) throws -> String? {
     let found = Dictionary(written.tensors.map { ($0.name, $0) }) { first, _ in first }
     for tensor in checkpoint.tensors {
-      guard let other = found[tensor.name], other.dtype == tensor.dtype,
-        other.shape == tensor.shape, try tensor.hasBytes(of: other)
+      guard
+        let other = destination.format.keepsNames ? found[tensor.name] : written.tensors.first,
+        other.dtype == tensor.dtype, other.shape == tensor.shape, try tensor.hasBytes(of: other)
       else { return tensor.name }
       count += 1
     }

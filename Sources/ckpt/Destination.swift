@@ -11,6 +11,13 @@ extension Conversion {
     let configuration: String
     let vocabulary: String
 
+    /// Weights of other formats that stay in the folder under names that are looked for.
+    var others: [String] {
+      guard isFolder else { return [] }
+      let names = FormatRegistry.all.filter { $0.name != format.name }.flatMap(\.customaryNames)
+      return names.filter { Paths.isFile(Paths.join(folder, $0)) }
+    }
+
     init(_ request: Request, _ dialect: (any Dialect)?, _ opening: Opening) throws {
       guard !request.target.isEmpty, !request.target.unicodeScalars.contains("\u{fffd}") else {
         throw CheckpointError(
@@ -39,7 +46,7 @@ extension Conversion {
         if let dialect, dialect.format == chosen.name {
           name = dialect.fileName
         } else {
-          name = "model.\(chosen.suffixes[0])"
+          name = chosen.folderName
         }
         weights = Paths.join(folder, name)
         configuration = Paths.join(folder, "config.json")

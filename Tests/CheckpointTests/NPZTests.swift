@@ -9,14 +9,17 @@ import Testing
 
   static let fixtures = Fixtures.path("npz") + "/"
 
+  /// A single array has a format of its own.
+  func format(_ name: String) -> any Format { name.hasSuffix(".npy") ? NPY() : NPZ() }
+
   func open(_ name: String) throws -> Checkpoint {
     let probe = try Probe(NPZTests.fixtures + name)
-    #expect(NPZ().recognises(probe))
-    return try NPZ().read(probe)
+    #expect(format(name).recognises(probe))
+    return try format(name).read(probe)
   }
 
   func open(_ bytes: [UInt8], name: String = "a.npz") throws -> Checkpoint {
-    try NPZ().read(Probe(scratch.file(bytes, name: name).path))
+    try format(name).read(Probe(scratch.file(bytes, name: name).path))
   }
 
   func write(_ tensors: [Tensor], to name: String) throws {
@@ -133,6 +136,48 @@ import Testing
     #expect(!Paths.exists(scratch.path("b.npz")))
   }
 
+  func writeArray(_ tensors: [Tensor], to name: String) throws {
+    let output = Output(overwrite: true, inputs: [])
+    try NPY().write(
+      Checkpoint(groups: [Group(name: "", tensors: tensors)]), to: scratch.path(name), in: output,
+      options: WriteOptions())
+    try output.commit(durable: false)
+  }
+
+  @Test func `a single array is written as NumPy writes it`() throws {
+    let original = try open("single.npy")
+    try writeArray(original.tensors, to: "again.npy")
+    #expect(
+      try File.contents(of: scratch.path("again.npy"))
+        == File.contents(of: NPZTests.fixtures + "single.npy"))
+    for dtype in NPYHeader.codes.values {
+      for shape: Shape in [[], [0], [2, 3]] {
+        let tensor = Samples.tensor("w", dtype, shape)
+        try writeArray([tensor], to: "one.npy")
+        let back = try #require(try NPY().read(Probe(scratch.path("one.npy"))).tensors.first)
+        #expect(back.name == "one" && back.dtype == dtype && back.shape == shape)
+        #expect(try back.bytes() == tensor.bytes())
+      }
+    }
+  }
+
+  @Test func `a single array holds one tensor of NumPy's types`() throws {
+    let tensor = Tensor(name: "a", shape: [2], values: [1, 2])
+    let path = scratch.path("many.npy")
+    let many = #expect(throws: CheckpointError.self) {
+      try writeArray([tensor, tensor.renamed("b")], to: "many.npy")
+    }
+    #expect(many == CheckpointError(.unsupported, Place(file: path, tensor: "b"), ""))
+    #expect(many?.hint == "use --format npz")
+    #expect(throws: CheckpointError(.unsupported, Place(file: path), "")) {
+      try writeArray([], to: "many.npy")
+    }
+    #expect(throws: CheckpointError(.unsupported, Place(file: path, tensor: "a"), "")) {
+      try writeArray([tensor.cast(to: .bf16)], to: "many.npy")
+    }
+    #expect(!Paths.exists(path))
+  }
+
   /// An array with that dictionary before `data`.
   func array(_ dictionary: String, version: [UInt8] = [1, 0], data: Int = 8) -> [UInt8] {
     var bytes = NPYHeader.magic + version
@@ -224,8 +269,8 @@ import Testing
       _ = try scratch.file(bytes, name: name)
       do throws(CheckpointError) {
         let probe = try Probe(scratch.path(name))
-        guard NPZ().recognises(probe) else { continue }
-        for tensor in try NPZ().read(probe).tensors { _ = try tensor.bytes() }
+        guard format(name).recognises(probe) else { continue }
+        for tensor in try format(name).read(probe).tensors { _ = try tensor.bytes() }
       } catch {
         #expect([.damaged, .unsupported].contains(error.kind), "\(error)")
       }

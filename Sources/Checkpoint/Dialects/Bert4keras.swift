@@ -46,12 +46,14 @@ public struct Bert4keras: Dialect {
       }
     }
     var groups: [Group] = []
+    var places: [String: Int] = [:]
     for tensor in checkpoint.groups[0].tensors {
       let plain = tensor.name.replacingPrefix("model_weights/", with: "")
       let layer = plain.split(separator: "/").first.map(String.init) ?? plain
-      if let index = groups.firstIndex(where: { $0.name == layer }) {
+      if let index = places[layer] {
         groups[index].tensors.append(tensor)
       } else {
+        places[layer] = groups.count
         groups.append(Group(name: layer, tensors: [tensor]))
       }
     }

@@ -12,6 +12,8 @@ public protocol Format: Sendable {
   var suffixes: [String] { get }
   /// File names that a folder of this format customarily has, the best first.
   var customaryNames: [String] { get }
+  /// The name of the weights in a folder that ckpt writes.
+  var folderName: String { get }
 
   /// Whether ckpt writes the format; one that it only reads needs no ``write(_:to:in:options:)``.
   var writes: Bool { get }
@@ -19,6 +21,8 @@ public protocol Format: Sendable {
   var keepsOrder: Bool { get }
   /// Whether a checkpoint can be split into several files.
   var splits: Bool { get }
+  /// Whether a file tells what its tensors are called.
+  var keepsNames: Bool { get }
 
   /// Whether tensors can be packed.
   var compresses: Bool { get }
@@ -58,10 +62,14 @@ public protocol Format: Sendable {
 extension Format {
   public var aliases: [String] { [] }
   public var customaryNames: [String] { [] }
+  public var folderName: String {
+    customaryNames.first { !$0.hasSuffix(".json") } ?? "model.\(suffixes[0])"
+  }
   public var writes: Bool { true }
   public var splits: Bool { false }
   public var keepsOrder: Bool { true }
   public var compresses: Bool { false }
+  public var keepsNames: Bool { true }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
   public func isEntry(_ name: String, among names: [String]) -> Bool { !name.contains("-of-") }

@@ -35,6 +35,7 @@ public struct KerasHDF5: Format {
   public var customaryNames: [String] {
     ["model.weights.h5", "model.h5", "weights.h5", "tf_model.h5"]
   }
+  public var folderName: String { "model.h5" }
 
   public var compresses: Bool { true }
 

@@ -34,6 +34,18 @@ struct Layout {
     guard used.count == tensors.count else { return nil }
   }
 
+  /// The names of all tensors that a layout lists.
+  static func names(_ json: JSON) -> Set<String> {
+    let groups = json["groups"]?.array ?? []
+    return Set(groups.flatMap { ($0["tensors"]?.array ?? []).compactMap(\.string) })
+  }
+
+  /// Whether a checkpoint has more than one nameless group of tensors and no attributes.
+  static func isNeeded(_ checkpoint: Checkpoint) -> Bool {
+    checkpoint.groups.count != 1 || checkpoint.groups[0].name != ""
+      || !checkpoint.groups[0].attributes.isEmpty || !checkpoint.attributes.isEmpty
+  }
+
   var json: JSON {
     .object([
       .init("attributes", .array(attributes.map(\.json))),

@@ -79,6 +79,28 @@ struct NPYHeader {
     }
   }
 
+  /// A tensor over the stored bytes that the header describes.
+  func tensor(
+    _ name: String, _ dtype: DType, bigEndian: Bool, stored: any Payload
+  ) throws(CheckpointError) -> Tensor {
+    Tensor(
+      name: name, dtype: dtype, shape: shape,
+      payload: try NPYHeader.payload(
+        dtype, shape, fortranOrder: fortranOrder, bigEndian: bigEndian, stored: stored))
+  }
+
+  /// Stored bytes, put into canonical order when they are not.
+  static func payload(
+    _ dtype: DType, _ shape: Shape, fortranOrder: Bool, bigEndian: Bool, stored: any Payload
+  ) throws(CheckpointError) -> any Payload {
+    // The order matters only where two axes have more than one element each.
+    let reorder = fortranOrder && shape.extents.count { $0 != 1 } > 1
+    guard reorder || bigEndian else { return stored }
+    return try StridedPayload(
+      stored: stored, shape: shape, strides: reorder ? shape.fortranStrides : shape.strides,
+      size: dtype.size, swapped: bigEndian ? dtype.numberSize : 1)
+  }
+
   /// The header of little-endian data in C order, padded so that the data starts at 64 bytes.
   static func bytes(dtype: DType, shape: Shape) throws(CheckpointError) -> [UInt8] {
     guard let code = codes.first(where: { $0.value == dtype })?.key else {

@@ -1,4 +1,4 @@
-/// NumPy's `.npz`, a zip of `.npy` arrays, and a single `.npy`.
+/// NumPy's `.npz`, a zip of `.npy` arrays.
 ///
 /// Arrays are read in every order that NumPy writes (C or Fortran, either byte order, packed or
 /// stored) and written little-endian, in C order, stored and aligned. The format has no groups and
@@ -7,22 +7,20 @@ public struct NPZ: Format {
   public init() {}
 
   public var name: String { "npz" }
-  public var aliases: [String] { ["npy"] }
-  public var summary: String { "NumPy arrays (.npz; .npy is read)" }
+  public var summary: String { "NumPy arrays in a zip (.npz)" }
   public var suffixes: [String] { ["npz"] }
 
   private static let zipMagic: [UInt8] = [0x50, 0x4b, 3, 4]
   private static let emptyZipMagic: [UInt8] = [0x50, 0x4b, 5, 6]
   private static let suffix = ".npy"
 
-  /// An `.npy`, or a zip with such a member; a zip that is damaged is judged by its first member.
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] {
     let attributes = checkpoint.attributes.map(\.name)
     return attributes.isEmpty ? [] : ["attributes: \(attributes.joined(separator: ", "))"]
   }
 
+  /// A zip with an `.npy` member; a zip that is damaged is judged by its first member.
   public func recognises(_ probe: Probe) -> Bool {
-    if probe.starts(with: NPYHeader.magic) { return true }
     if probe.starts(with: NPZ.emptyZipMagic) { return true }
     guard probe.starts(with: NPZ.zipMagic) else { return false }
     if let archive = try? ZipArchive(probe.file) {
@@ -35,7 +33,6 @@ public struct NPZ: Format {
   }
 
   public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
-    if probe.starts(with: NPYHeader.magic) { return try readArray(probe) }
     var checkpoint = try read(ZipArchive(probe.file))
     checkpoint.path = probe.path
     checkpoint.files = [probe.path]
@@ -59,9 +56,9 @@ public struct NPZ: Format {
         switch header.element {
         case .number(let dtype, let bigEndian):
           tensors.append(
-            try NPZ.tensor(
-              name, dtype: dtype, header: header, bigEndian: bigEndian,
-              stored: try archive.payload(of: member, from: header.length)))
+            try header.tensor(
+              name, dtype, bigEndian: bigEndian,
+              stored: archive.payload(of: member, from: header.length)))
         case .unreadable(let reason): unreadable.append(Unreadable(name: name, reason: reason))
         case .refused(let reason): throw CheckpointError(.unsupported, Place(), reason)
         }
@@ -78,52 +75,6 @@ public struct NPZ: Format {
     let name = member.name.utf8  // by bytes: a suffix may be part of a longer character
     guard name.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) else { return nil }
     return String(decoding: name.dropLast(suffix.utf8.count), as: UTF8.self)
-  }
-
-  /// A single array; its tensor is called as the file is.
-  private func readArray(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
-    let file = probe.file
-    let name = Paths.stem(of: probe.path)
-    var group = Group(name: "")
-    var unreadable: [Unreadable] = []
-    do throws(CheckpointError) {
-      let header = try NPYHeader(size: file.size) { (count) throws(CheckpointError) in
-        try file.head(count)
-      }
-      switch header.element {
-      case .number(let dtype, let bigEndian):
-        let slice = try FileSlice(
-          file, offset: header.length, length: file.size - header.length)
-        group.tensors = [
-          try NPZ.tensor(
-            name, dtype: dtype, header: header, bigEndian: bigEndian, stored: SlicePayload(slice))
-        ]
-      case .unreadable(let reason): unreadable = [Unreadable(name: name, reason: reason)]
-      case .refused(let reason): throw CheckpointError(.unsupported, Place(), reason)
-      }
-    } catch {
-      throw error.at(.file(probe.path))
-    }
-    return Checkpoint(
-      path: probe.path, format: self.name, groups: [group], unreadable: unreadable)
-  }
-
-  /// A tensor over stored bytes, which are put into canonical order when they are not.
-  private static func tensor(
-    _ name: String, dtype: DType, header: NPYHeader, bigEndian: Bool, stored: any Payload
-  ) throws(CheckpointError) -> Tensor {
-    let shape = header.shape
-    // The order matters only where two axes have more than one element each.
-    let reorder = header.fortranOrder && shape.extents.count { $0 != 1 } > 1
-    guard reorder || bigEndian else {
-      return Tensor(name: name, dtype: dtype, shape: shape, payload: stored)
-    }
-    return Tensor(
-      name: name, dtype: dtype, shape: shape,
-      payload: try StridedPayload(
-        stored: stored, shape: shape,
-        strides: reorder ? shape.fortranStrides : shape.strides, size: dtype.size,
-        swapped: bigEndian ? dtype.numberSize : 1))
   }
 
   /// Writes an archive of little-endian arrays in C order.
@@ -144,11 +95,7 @@ public struct NPZ: Format {
     }
     var writer = try ZipWriter(output.file(path))
     for (tensor, header) in zip(checkpoint.tensors, headers) {
-      try writer.add(tensor.name + NPZ.suffix, size: header.count + tensor.byteCount) {
-        (file, offset) throws(CheckpointError) in
-        try file.write(header, at: offset)
-        try file.write(tensor, at: offset + header.count)
-      }
+      try writer.add(tensor.name + NPZ.suffix, bytes: header, tensor: tensor)
     }
     try writer.finish()
     return path

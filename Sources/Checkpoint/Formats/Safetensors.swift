@@ -22,13 +22,12 @@ public struct Safetensors: Format {
       return length >= 2 && length <= Safetensors.largestHeader
         && probe.head[8] == UInt8(ascii: "{")
     }
-    return probe.head.first == UInt8(ascii: "{") && probe.path.hasSuffix(".index.json")
+    // An index is that of safetensors unless its shards are something else.
+    return ShardIndex.is(probe) && !Torch.isIndex(probe)
   }
 
-  private func isIndex(_ probe: Probe) -> Bool { probe.head.first == UInt8(ascii: "{") }
-
   private func headerLength(_ probe: Probe) -> Int? {
-    guard probe.head.count >= 8, !isIndex(probe) else { return nil }
+    guard probe.head.count >= 8, !ShardIndex.is(probe) else { return nil }
     let length = probe.head[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     return Int(exactly: length)
   }
@@ -38,19 +37,11 @@ public struct Safetensors: Format {
 
 extension Safetensors {
   public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
-    var tensors: [Tensor] = []
-    var unreadable: [Unreadable] = []
-    var metadata: [JSON.Member] = []
-    var files = [probe.path]
-    if isIndex(probe) {
-      (tensors, unreadable, metadata, files) = try readIndex(probe)
-    } else {
-      let part = try readFile(probe.file)
-      (tensors, unreadable, metadata) = (part.tensors, part.unreadable, part.metadata)
-    }
+    let (part, files) =
+      ShardIndex.is(probe) ? try readIndex(probe) : (try readFile(probe.file), [probe.path])
     var checkpoint = Checkpoint(
-      path: probe.path, files: files, format: name, unreadable: unreadable)
-    arrange(tensors, metadata, into: &checkpoint)
+      path: probe.path, files: files, format: name, unreadable: part.unreadable)
+    arrange(part.tensors, part.metadata, into: &checkpoint)
     return checkpoint
   }
 
@@ -58,6 +49,12 @@ extension Safetensors {
     var tensors: [Tensor] = []
     var unreadable: [Unreadable] = []
     var metadata: [JSON.Member] = []
+
+    /// Adds entries whose keys are new.
+    mutating func add(_ members: [JSON.Member]) {
+      let known = Set(metadata.map(\.key))
+      metadata += members.filter { !known.contains($0.key) }
+    }
   }
 
   private func readFile(_ file: File) throws(CheckpointError) -> Part {
@@ -166,61 +163,18 @@ extension Safetensors {
     return part
   }
 
-  private func readIndex(
-    _ probe: Probe
-  ) throws(CheckpointError) -> ([Tensor], [Unreadable], [JSON.Member], [String]) {
-    let index: JSON
-    do throws(CheckpointError) {
-      index = try JSON(parsing: probe.file.bytes(at: 0, count: probe.file.size))
-    } catch {
-      throw error.at(.file(probe.path))
+  private func readIndex(_ probe: Probe) throws(CheckpointError) -> (Part, files: [String]) {
+    let index = try ShardIndex(probe)
+    var whole = Part()
+    try index.readShards { (shard) throws(CheckpointError) in
+      let part = try readFile(shard.file)
+      whole.tensors += part.tensors
+      whole.unreadable += part.unreadable
+      whole.add(part.metadata)
+      return part.tensors.map(\.name) + part.unreadable.map(\.name)
     }
-    guard let map = index["weight_map"]?.members, !map.isEmpty else {
-      throw CheckpointError(
-        .damaged, .file(probe.path), "has no weight_map from tensor names to files")
-    }
-    var shards: [String] = []
-    var expected: [String: Set<String>] = [:]
-    for member in map {
-      guard let shard = member.value.string, !shard.contains("/"), !shard.isEmpty else {
-        throw CheckpointError(
-          .damaged, Place(file: probe.path, tensor: member.key),
-          "its file in weight_map is no plain file name")
-      }
-      if expected[shard] == nil { shards.append(shard) }
-      expected[shard, default: []].insert(member.key)
-    }
-    var result = Part()
-    var files = [probe.path]
-    for shard in shards.sorted(by: Natural.less) {
-      let path = Paths.join(Paths.folder(of: probe.path), shard)
-      guard Paths.exists(path) else {
-        throw CheckpointError(
-          .cannotRead, .file(probe.path), "the shard \(shard) is missing",
-          hint: "put it beside the index")
-      }
-      files.append(path)
-      let part = try readFile(try File(path))
-      let found = Set(part.tensors.map(\.name) + part.unreadable.map(\.name))
-      if let missing = expected[shard]?.subtracting(found).sorted().first {
-        throw CheckpointError(
-          .damaged, Place(file: path, tensor: missing), "is in the index but not in the shard")
-      }
-      // What a shard holds beyond the index is stale by transformers' rule, but never silent.
-      if let extra = found.subtracting(expected[shard] ?? []).sorted().first {
-        throw CheckpointError(
-          .damaged, Place(file: path, tensor: extra), "is in the shard but not in the index")
-      }
-      result.tensors += part.tensors
-      result.unreadable += part.unreadable
-      for member in part.metadata where !result.metadata.contains(where: { $0.key == member.key }) {
-        result.metadata.append(member)
-      }
-    }
-    for member in index["metadata"]?.members ?? [] where member.key != "total_size" {
-      if member.value.string != nil { result.metadata.append(member) }
-    }
-    return (result.tensors, result.unreadable, result.metadata, files)
+    whole.add(index.metadata)
+    return (whole, [probe.path] + index.paths)
   }
 
   /// Groups, attributes and aliases from the metadata.
@@ -240,7 +194,7 @@ extension Safetensors {
     }
     let layout = metadata.first { $0.key == Safetensors.layoutKey }?.value.string
     if let layout, let json = try? JSON(parsing: Array(layout.utf8)),
-      let restored = Layout(json: json, tensors: byName)
+      let restored = Layout(json: json, tensors: Safetensors.untied(byName, json))
     {
       checkpoint.attributes = restored.attributes
       checkpoint.groups = restored.groups
@@ -252,6 +206,22 @@ extension Safetensors {
       checkpoint.attributes = plain
       checkpoint.groups = [Group(name: "", tensors: tensors.compactMap { byName[$0.name] })]
     }
+  }
+
+  /// The tensors by name, and those aliases which the layout lists as tensors of their own: they
+  /// were written once.
+  private static func untied(_ tensors: [String: Tensor], _ layout: JSON) -> [String: Tensor] {
+    var all = tensors
+    let listed = Layout.names(layout)
+    for (name, tensor) in tensors {
+      for alias in tensor.aliases where listed.contains(alias) {
+        all[name]?.aliases.removeAll { $0 == alias }
+        var twin = tensor.renamed(alias)
+        twin.aliases = []
+        all[alias] = twin
+      }
+    }
+    return all
   }
 
   /// The format's names of the element types: ours in capitals, but for complex numbers.
@@ -269,69 +239,41 @@ extension Safetensors {
   public func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
   ) throws(CheckpointError) -> String {
+    let ties = Ties(checkpoint.tensors)
     // The widest elements come first, so that every tensor is aligned to its elements.
-    let stored = checkpoint.tensors
-    let tensors = stored.enumerated()
+    let tensors = ties.kept.enumerated()
       .sorted {
         ($1.element.dtype.size, $0.offset) < ($0.element.dtype.size, $1.offset)
       }
       .map(\.element)
-    let metadata = try metadata(
-      checkpoint, reordered: tensors.map(\.name) != stored.map(\.name))
-    let shards = try split(tensors, limit: options.maxShardSize)
+    let metadata = metadata(
+      checkpoint, ties, reordered: tensors.map(\.name) != ties.kept.map(\.name))
     let stem = path.replacingSuffix(".safetensors", with: "")
     let indexPath = stem + ".safetensors.index.json"
+    let shards = ShardIndex.split(tensors, limit: options.maxShardSize)
     // Beside a single file an older index, and beside an index an older file, would be read first
     // by some: transformers prefers the file.
-    guard options.maxShardSize != nil, shards.count > 1 else {
+    guard shards.count > 1 else {
       try output.supersede(indexPath)
       try write(tensors, metadata, to: output.file(path))
       return path
     }
     try output.supersede(path)
-    var map: [JSON.Member] = []
     // Each shard says what framework it is for; the layout stands in the index alone.
     let shardMetadata = metadata.filter { $0.key != Safetensors.layoutKey }
+    var names: [String] = []
     for (number, shard) in shards.enumerated() {
-      let name = "\(stem)-\(padded(number + 1))-of-\(padded(shards.count)).safetensors"
-      try write(shard, shardMetadata, to: output.file(name))
-      map += shard.map { .init($0.name, .string(Paths.name(of: name))) }
+      names.append(ShardIndex.name(stem, number, of: shards.count, suffix: "safetensors"))
+      try write(shard, shardMetadata, to: output.file(names[number]))
     }
-    let total = tensors.reduce(0) { $0 + $1.byteCount }
-    let index = JSON.object([
-      .init("metadata", .object([.init("total_size", .number(total))] + metadata)),
-      .init("weight_map", .object(map.sorted { $0.key < $1.key })),
-    ])
     try output.file(indexPath).write(
-      Array((index.pretty + "\n").utf8), at: 0)
+      ShardIndex.bytes(shards, files: names, metadata: metadata), at: 0)
     return indexPath
   }
 
-  private func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-  }
-
-  private func split(
-    _ tensors: [Tensor], limit: Int?
-  ) throws(CheckpointError) -> [[Tensor]] {
-    guard let limit else { return [tensors] }
-    var shards: [[Tensor]] = [[]]
-    var size = 0
-    for tensor in tensors {
-      if size + tensor.byteCount > limit, !shards[shards.count - 1].isEmpty {
-        shards.append([])
-        size = 0
-      }
-      shards[shards.count - 1].append(tensor)
-      size += tensor.byteCount
-    }
-    return shards
-  }
-
   private func metadata(
-    _ checkpoint: Checkpoint, reordered: Bool
-  ) throws(CheckpointError) -> [JSON.Member] {
+    _ checkpoint: Checkpoint, _ ties: Ties, reordered: Bool
+  ) -> [JSON.Member] {
     var metadata: [JSON.Member] = []
     let simple = checkpoint.attributes.allSatisfy {
       $0 == Attribute($0.name, text: $0.text ?? "") && $0.name != Safetensors.layoutKey
@@ -344,7 +286,11 @@ extension Safetensors {
         metadata.append(.init(attribute.name, .string(text)))
       }
     }
-    if reordered || grouped || !simple {
+    // transformers takes files of PyTorch's weights only, and this is how it tells them.
+    if checkpoint.format == Torch().name, checkpoint.text("format") == nil {
+      metadata.append(.init("format", .string("pt")))
+    }
+    if reordered || grouped || !simple || !ties.twins.isEmpty {
       metadata.append(.init(Safetensors.layoutKey, .string(Layout(checkpoint).json.compact)))
     }
     let names = Set(checkpoint.tensors.map(\.name))
@@ -353,6 +299,7 @@ extension Safetensors {
         metadata.append(.init(alias, .string(tensor.name)))
       }
     }
+    for twin in ties.twins { metadata.append(.init(twin.name, .string(twin.kept))) }
     return metadata
   }
 

@@ -247,9 +247,17 @@ public struct OutputFile {
 
   /// Writes a tensor's canonical bytes at `offset`, in windows where they can be read in parts.
   public func write(_ tensor: Tensor, at offset: Int) throws(CheckpointError) {
+    try write(tensor, at: offset) { _ in }
+  }
+
+  /// Writes a tensor likewise, and shows its bytes to `observe` in order.
+  func write(
+    _ tensor: Tensor, at offset: Int, observe: (RawSpan) -> Void
+  ) throws(CheckpointError) {
     var position = offset
     try tensor.readWindows(through: window) { (bytes) throws(CheckpointError) in
       try write(bytes, at: position)
+      observe(bytes)
       position += bytes.byteCount
     }
   }

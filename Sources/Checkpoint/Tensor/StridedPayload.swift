@@ -22,6 +22,7 @@ struct StridedPayload: Payload {
       .joined(separator: ", ")
   }
 
+  var filters: [String] { stored.filters }
   var byteCount: Int { shape.count * size }
   var isWindowed: Bool { stored.isWindowed }
 

@@ -13,7 +13,6 @@ struct ZipWriter {
   }
 
   private let file: OutputFile
-  private let reader: File
   private var entries: [Entry] = []
   private var names: Set<String> = []
   private var position = 0
@@ -21,35 +20,21 @@ struct ZipWriter {
 
   /// Bytes that the start of a member's data is a multiple of: a cache line, as NumPy and PyTorch.
   static let alignment = 64
-  private static let window = 1 << 20
 
   /// - Parameter wideFrom: the size or offset from which zip64 is used; a test takes a small one.
-  init(
-    _ file: OutputFile, wideFrom: Int = Int(ZipLayout.escape32)
-  ) throws(CheckpointError) {
+  init(_ file: OutputFile, wideFrom: Int = Int(ZipLayout.escape32)) {
     self.file = file
     self.wideFrom = min(wideFrom, Int(ZipLayout.escape32))
-    reader = try File(file.path)
   }
 
-  /// Adds a member whose bytes are in memory.
-  mutating func add(_ name: String, bytes: [UInt8]) throws(CheckpointError) {
-    try add(name, size: bytes.count) { (file, offset) throws(CheckpointError) in
-      try file.write(bytes, at: offset)
-    }
-  }
-
-  /// Adds a member that `write` puts into the file at the offset it is told.
+  /// Adds a member: bytes in memory, and after them a tensor's.
   ///
-  /// The CRC is computed from what the file then holds, in windows.
+  /// The CRC is computed from the bytes as they pass.
   ///
-  /// - Parameters:
-  ///   - size: bytes that `write` writes.
-  ///   - write: writes exactly that many bytes.
   /// - Throws: ``CheckpointError`` when the name cannot stand in an archive or stands there
-  ///   already, and whatever `write` throws.
+  ///   already, or when the tensor cannot be read or written.
   mutating func add(
-    _ name: String, size: Int, write: (OutputFile, Int) throws(CheckpointError) -> Void
+    _ name: String, bytes: [UInt8], tensor: Tensor? = nil
   ) throws(CheckpointError) {
     let place = Place(file: file.target, member: name)
     guard !name.isEmpty, name.utf8.count <= 0xffff, !name.utf8.contains(0) else {
@@ -60,13 +45,18 @@ struct ZipWriter {
     guard names.insert(name).inserted else {
       throw CheckpointError(.unsupported, place, "the archive would hold this name twice")
     }
+    let size = bytes.count + (tensor?.byteCount ?? 0)
     let headerLength = ZipLayout.localSize + name.utf8.count + (isWide(size) ? 20 : 0)
     var padding = -(position + headerLength) & (ZipWriter.alignment - 1)
     if padding > 0, padding < 4 { padding += ZipWriter.alignment }  // an extra field's own header
     let dataOffset = position + headerLength + padding
-    try write(file, dataOffset)
-    let crc = try checksum(at: dataOffset, count: size)
-    let entry = Entry(name: name, size: size, crc: crc, offset: position)
+    var crc = ChecksumState(.crc32)
+    crc.update(bytes)
+    try file.write(bytes, at: dataOffset)
+    if let tensor {
+      try file.write(tensor, at: dataOffset + bytes.count) { crc.update($0) }
+    }
+    let entry = Entry(name: name, size: size, crc: crc.value, offset: position)
     try file.write(localHeader(entry, padding: padding), at: position)
     entries.append(entry)
     position = dataOffset + size
@@ -109,21 +99,6 @@ struct ZipWriter {
   /// The value, or the escape where the zip64 record holds it.
   private func narrow(_ value: Int) -> UInt32 {
     isWide(value) ? ZipLayout.escape32 : UInt32(clamping: value)
-  }
-
-  private func checksum(at offset: Int, count: Int) throws(CheckpointError) -> UInt32 {
-    var crc = ChecksumState(.crc32)
-    var done = 0
-    var window = [UInt8](repeating: 0, count: min(count, ZipWriter.window))
-    while done < count {
-      if window.count > count - done { window.removeLast(window.count - (count - done)) }
-      var span = window.mutableSpan
-      var raw = unsafe span.mutableBytes
-      try reader.read(at: offset + done, into: &raw)
-      crc.update(raw.bytes)
-      done += window.count
-    }
-    return crc.value
   }
 
   /// Version, flags, method, date and CRC, as both headers have them.
