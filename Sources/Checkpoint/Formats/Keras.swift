@@ -93,7 +93,7 @@ extension Keras {
       }
     } else if let member = archive[arrays] {
       do throws(CheckpointError) {
-        checkpoint = try NPZ().read(ZipArchive(image(of: member, in: archive)))
+        checkpoint = try readArrays(ZipArchive(image(of: member, in: archive)))
       } catch {
         throw error.at(Place(file: probe.path, member: member.name))
       }
