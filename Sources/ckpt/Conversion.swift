@@ -81,6 +81,7 @@ struct Conversion {
     checkpoint = spelling?.checkpoint ?? plan.checkpoint
     var all =
       remarks + format.leavesOut(checkpoint).map { "\(format.name) has no place for \($0)" }
+    all += format.remarks(on: checkpoint)
     all += destination.others.map { "\($0) stands in the folder already, and some read it first" }
     self.remarks = all
     if request.maxShardSize != nil, !format.splits {

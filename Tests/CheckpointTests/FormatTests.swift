@@ -77,7 +77,7 @@ import Testing
         try expectEqual(back.tensors, [tensor])
       } catch let error as CheckpointError {
         #expect(error.kind == .unsupported && error.place.tensor == text, "\(error)")
-        #expect(["keras-h5", "gguf", "tf"].contains(name), "\(name) refuses \(text): \(error)")
+        #expect(["keras-h5", "tf"].contains(name), "\(name) refuses \(text): \(error)")
       }
     }
   }
@@ -103,30 +103,15 @@ import Testing
     #expect(differing == 0)
   }
 
-  /// A Keras file: groups, one of them empty, attributes of several types; with shorter names for
-  /// GGUF, which allows 63 bytes.
-  func keras(for name: String) throws -> Checkpoint {
-    var checkpoint = try KerasHDF5().read(Probe(Fixtures.path("b4k-bert-tanh", "weights.h5")))
-    guard name == "gguf" else { return checkpoint }
-    func short(_ text: String) -> String {
-      text.replacingOccurrences(of: "MultiHeadSelfAttention", with: "Attention")
-        .replacingOccurrences(of: "Transformer-", with: "T-")
-    }
-    for (index, group) in checkpoint.groups.enumerated() {
-      checkpoint.groups[index].name = short(group.name)
-      checkpoint.groups[index].tensors = group.tensors.map { $0.renamed(short($0.name)) }
-      checkpoint.groups[index].attributes.removeAll { $0.name == "weight_names" }
-    }
-    checkpoint.attributes.removeAll { $0.name == "layer_names" }
-    // Keras' lists of names follow from the groups when they are written.
-    let folder = try TemporaryFolder()
-    return try returned(checkpoint, as: "keras-h5", in: folder)
+  /// A Keras file: groups, one of them empty, attributes of several types.
+  func keras() throws -> Checkpoint {
+    try KerasHDF5().read(Probe(Fixtures.path("b4k-bert-tanh", "weights.h5")))
   }
 
   @Test(arguments: writable.filter { $0 != "npy" })
   func `a Keras file passes through every format that has room for it`(_ name: String) throws {
     let folder = try TemporaryFolder()
-    let original = try keras(for: name)
+    let original = try keras()
     let there = try returned(original, as: name, in: folder)
     let format = try FormatRegistry.named(name)
     let back = try returned(there, as: "keras-h5", in: folder, file: "back")
@@ -194,16 +179,22 @@ import Testing
       // Behind the last tensor of a GGUF file there is padding, which not every writer writes.
       let end = name == "gguf" ? try endOfTensors(path) : bytes.count
       for count in 0..<end {
-        try Data(bytes[..<count]).write(to: URL(fileURLWithPath: path))
+        try rewrite(path, Array(bytes[..<count]))
         #expect(!survive(main, name), "\(path) cut at \(count)")
       }
-      try Data(bytes).write(to: URL(fileURLWithPath: path))
+      try rewrite(path, bytes)
     }
   }
 
   func endOfTensors(_ path: String) throws -> Int {
     let tensors = try FormatRegistry.recognise(Probe(path)).read(Probe(path)).tensors
     return tensors.compactMap { $0.payload.slice.map { $0.offset + $0.length } }.max() ?? 0
+  }
+
+  /// Some file systems wait for the disk when a file is cut and written again.
+  func rewrite(_ path: String, _ bytes: [UInt8]) throws {
+    unlink(path)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 
   /// The file by which the written ones are opened.
@@ -226,9 +217,9 @@ import Testing
       for _ in 0..<Int.random(in: 1...16, using: &random) {
         copy[Int.random(in: 0..<copy.count, using: &random)] = .random(in: 0...255, using: &random)
       }
-      try Data(copy).write(to: URL(fileURLWithPath: path))
+      try rewrite(path, copy)
       _ = survive(main, name)
-      try Data(bytes).write(to: URL(fileURLWithPath: path))
+      try rewrite(path, bytes)
     }
   }
 }

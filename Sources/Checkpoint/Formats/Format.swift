@@ -31,6 +31,9 @@ public protocol Format: Sendable {
   /// errors of ``write(_:to:in:options:)``.
   func leavesOut(_ checkpoint: Checkpoint) -> [String]
 
+  /// What the format's other readers may not take of a checkpoint, for people.
+  func remarks(on checkpoint: Checkpoint) -> [String]
+
   /// The file to open for a path at which there is no file, such as the prefix by which TensorFlow
   /// calls a checkpoint of several files; `nil` when it means nothing to this format.
   func entry(for path: String) -> String?
@@ -71,6 +74,7 @@ extension Format {
   public var compresses: Bool { false }
   public var keepsNames: Bool { true }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
+  public func remarks(on checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
   public func isEntry(_ name: String, among names: [String]) -> Bool { !name.contains("-of-") }
   public func filesBeside(_ path: String) -> [String] { [] }

@@ -37,6 +37,16 @@ public struct GGUF: Format {
     return aliases == 0 ? [] : ["\(aliases) second names of tensors"]
   }
 
+  /// gguf-py reads names of any length.
+  public func remarks(on checkpoint: Checkpoint) -> [String] {
+    let long = checkpoint.tensors.lazy.map(\.name).filter { $0.utf8.count > GGUF.longestName }
+    guard let first = long.first else { return [] }
+    return [
+      "ggml reads names of at most \(GGUF.longestName) bytes, gguf-py of any length: \(long.count) "
+        + "are longer, such as \(first); --apply rename='OLD=>NEW' or --to shortens them"
+    ]
+  }
+
   /// ggml's numbers of the element types.
   static let types: [UInt32: DType] = [
     0: .f32, 1: .f16, 2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 9: .q8_1, 10: .q2_k,

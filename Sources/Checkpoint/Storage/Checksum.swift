@@ -1,5 +1,4 @@
 import CChecksum
-import CZip
 
 /// A checksum that a file states of some bytes.
 public struct Checksum: Sendable, Equatable {
@@ -50,7 +49,7 @@ struct ChecksumState {
     // The pointer is used inside the closure only, for as many bytes as it has.
     value = unsafe bytes.withUnsafeBytes { bytes in
       switch kind {
-      case .crc32: unsafe ckpt_crc32(before, bytes.baseAddress, bytes.count)
+      case .crc32: unsafe CRC32.extend(before, by: bytes)
       case .crc32c: unsafe ckpt_crc32c(before, bytes.baseAddress, bytes.count)
       }
     }
