@@ -141,7 +141,8 @@ struct Conversion {
     let written = try destination.format.write(
       checkpoint, to: destination.weights, in: output,
       options: WriteOptions(
-        maxShardSize: request.maxShardSize, compression: request.compression))
+        maxShardSize: request.maxShardSize, compression: request.compression,
+        keepsTies: dialect == nil))
     // A vocabulary that another model left in the folder would be taken for this one's.
     try put(opening.vocabulary.map { try File.contents(of: $0) }, destination.vocabulary, output)
     if let configuration {

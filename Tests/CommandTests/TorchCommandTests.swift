@@ -49,6 +49,18 @@ import Testing
     #expect(try Opening(out).checkpoint.text("name") == "模型")
   }
 
+  @Test(arguments: ["safetensors", "torch"])
+  func `weights that untie made independent are written each`(_ format: String) throws {
+    let folder = try TemporaryFolder()
+    let out = folder.file("out")
+    let result = try Command.run(
+      "convert", Command.fixtures + "/b4k-albert/weights.h5", out, "--to", "huggingface",
+      "--apply", "untie", "--format", format)
+    #expect(result.code == 0, "\(result.errors)")
+    let tensors = try Opening(out).checkpoint.tensors
+    #expect(Set(tensors.compactMap(\.payload.slice?.offset)).count == tensors.count)
+  }
+
   @Test func `a whole module is refused with what to do`() throws {
     let result = try Command.run("info", torch + "module.pt")
     #expect(result.code == 2)

@@ -101,10 +101,17 @@ public struct WriteOptions: Sendable {
   public var maxShardSize: Int?
   /// How tensors are packed, where a format can; not at all when `nil`.
   public var compression: Compression?
+  /// Whether tensors that lie at the same place are one, as tied weights are, and written once.
+  ///
+  /// Weights that a transform has made independent of each other lie so too.
+  public var keepsTies: Bool
 
-  public init(maxShardSize: Int? = nil, compression: Compression? = nil) {
+  public init(
+    maxShardSize: Int? = nil, compression: Compression? = nil, keepsTies: Bool = true
+  ) {
     self.maxShardSize = maxShardSize
     self.compression = compression
+    self.keepsTies = keepsTies
   }
 }
 

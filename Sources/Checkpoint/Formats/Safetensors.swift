@@ -239,7 +239,7 @@ extension Safetensors {
   public func write(
     _ checkpoint: Checkpoint, to path: String, in output: Output, options: WriteOptions
   ) throws(CheckpointError) -> String {
-    let ties = Ties(checkpoint.tensors)
+    let ties = Ties(checkpoint.tensors, looking: options.keepsTies)
     // The widest elements come first, so that every tensor is aligned to its elements.
     let tensors = ties.kept.enumerated()
       .sorted {

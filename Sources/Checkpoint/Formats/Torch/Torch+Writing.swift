@@ -23,14 +23,14 @@ extension Torch {
     let shards = ShardIndex.split(tensors, limit: options.maxShardSize)
     guard shards.count > 1 else {
       try output.supersede(indexPath)
-      try write(tensors, layout: layout, to: output.file(path))
+      try write(tensors, options, layout: layout, to: output.file(path))
       return path
     }
     try output.supersede(path)
     var names: [String] = []
     for (number, shard) in shards.enumerated() {
       names.append(ShardIndex.name(stem, number, of: shards.count, suffix: suffix))
-      try write(shard, layout: nil, to: output.file(names[number]))
+      try write(shard, options, layout: nil, to: output.file(names[number]))
     }
     try output.file(indexPath).write(
       ShardIndex.bytes(
@@ -40,9 +40,9 @@ extension Torch {
   }
 
   private func write(
-    _ tensors: [Tensor], layout: String?, to file: OutputFile
+    _ tensors: [Tensor], _ options: WriteOptions, layout: String?, to file: OutputFile
   ) throws(CheckpointError) {
-    let ties = Ties(tensors)
+    let ties = Ties(tensors, looking: options.keepsTies)
     var keys: [String: Int] = [:]
     for (number, tensor) in ties.kept.enumerated() { keys[tensor.name] = number }
     for twin in ties.twins { keys[twin.name] = keys[twin.kept] }
