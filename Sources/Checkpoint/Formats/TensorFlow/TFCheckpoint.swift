@@ -22,6 +22,7 @@ public struct TFCheckpoint: Format {
     "TensorFlow checkpoint (PREFIX.index and data), SavedModel variables; version 1 is read"
   }
   public var suffixes: [String] { ["index", "ckpt"] }
+  public var folderName: String { "model.ckpt" }
   public var customaryNames: [String] { [CheckpointState.fileName, TFCheckpoint.savedModel] }
   /// A table is sorted by key.
   public var keepsOrder: Bool { false }
