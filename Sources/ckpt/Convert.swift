@@ -62,6 +62,8 @@ struct Convert: ParsableCommand, JSONCommand {
       render(conversion, Conversion.Outcome(path: conversion.destination.weights))
       return
     }
+    let ahead = ReadAhead(conversion.opening.checkpoint.files)
+    defer { ahead.stop() }
     let outcome = try conversion.run()
     render(conversion, outcome)
     if !outcome.isWritten { throw ExitCode(1) }

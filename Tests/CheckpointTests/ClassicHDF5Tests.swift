@@ -11,7 +11,9 @@ import Testing
     Paths.list(folder).flatMap { name -> [String] in
       let path = Paths.join(folder, name)
       if Paths.isFolder(path) { return files(under: path) }
-      guard let file = try? File(path), HDF5.recognises(file) else { return [] }
+      guard let file = try? File(path),
+        let head = try? file.head(4096), HDF5.recognises(head: head)
+      else { return [] }
       return [path]
     }
   }

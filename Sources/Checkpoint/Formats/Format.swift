@@ -49,6 +49,10 @@ public protocol Format: Sendable {
   /// Whether the content is of this format; never throws a "no".
   func recognises(_ probe: Probe) -> Bool
 
+  /// Asked when no format recognises the first bytes: whether the content is of this format all the
+  /// same, further behind.
+  func recognisesBehindHead(_ probe: Probe) -> Bool
+
   /// Lists the tensors; reads no payload.
   func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint
 
@@ -74,6 +78,7 @@ extension Format {
   public var compresses: Bool { false }
   public var keepsNames: Bool { true }
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] { [] }
+  public func recognisesBehindHead(_ probe: Probe) -> Bool { false }
   public func remarks(on checkpoint: Checkpoint) -> [String] { [] }
   public func entry(for path: String) -> String? { nil }
   public func isEntry(_ name: String, among names: [String]) -> Bool { !name.contains("-of-") }
@@ -137,10 +142,36 @@ public struct Probe: Sendable {
   public let file: File
   /// The first bytes, at most 4,096.
   public let head: [UInt8]
+  /// The file as a zip archive, if it is one and its directory is sound.
+  public let archive: ZipArchive?
+
+  private static let memberMagic: [UInt8] = [0x50, 0x4b, 3, 4]
+  static let emptyZipMagic: [UInt8] = [0x50, 0x4b, 5, 6]
 
   public init(_ path: String) throws(CheckpointError) {
     file = try File(path)
     head = try file.head(4096)
+    let isZip = head.starts(with: Probe.memberMagic) || head.starts(with: Probe.emptyZipMagic)
+    archive = isZip ? try? ZipArchive(file) : nil
+  }
+
+  /// The file as a zip archive.
+  ///
+  /// - Throws: ``CheckpointError`` telling what is wrong with it.
+  func zip() throws(CheckpointError) -> ZipArchive {
+    if let archive { return archive }
+    return try ZipArchive(file)
+  }
+
+  /// Whether it is a zip with members that `fit`; one that is damaged is judged by the name of its
+  /// first member.
+  func isZip(_ fits: (ZipArchive) -> Bool, orFirst firstFits: (String) -> Bool) -> Bool {
+    guard starts(with: Probe.memberMagic) else { return false }
+    if let archive { return fits(archive) }
+    guard head.count >= ZipLayout.localSize else { return false }
+    let length = Int(ZipRecord(head[...]).u16(26))
+    return firstFits(
+      String(decoding: head.dropFirst(ZipLayout.localSize).prefix(length), as: UTF8.self))
   }
 
   public var path: String { file.path }

@@ -41,7 +41,11 @@ public enum FormatRegistry {
 
   /// The format that recognises the content.
   public static func recognise(_ probe: Probe) throws(CheckpointError) -> any Format {
-    if let format = all.first(where: { $0.recognises(probe) }) { return format }
+    if let format = all.first(where: { $0.recognises(probe) })
+      ?? all.first(where: { $0.recognisesBehindHead(probe) })
+    {
+      return format
+    }
     let head = probe.head.prefix(8).map { Hex.encode([$0]) }.joined(separator: " ")
     throw CheckpointError(
       .notRecognised, .file(probe.path),

@@ -31,22 +31,15 @@ public struct Keras: Format {
   /// The attribute that holds the configuration, as in Keras' whole models in HDF5.
   static let modelConfig = "model_config"
 
-  private static let zipMagic: [UInt8] = [0x50, 0x4b, 3, 4]
-
   /// A zip with weights or a configuration of Keras, or the index of shards; a zip that is damaged
   /// is judged by its first member.
   public func recognises(_ probe: Probe) -> Bool {
     if Keras.isIndex(probe) { return true }
-    guard probe.starts(with: Keras.zipMagic) else { return false }
-    if let archive = try? ZipArchive(probe.file) {
-      return archive[Keras.weights] != nil || archive[Keras.arrays] != nil
+    return probe.isZip { archive in
+      archive[Keras.weights] != nil || archive[Keras.arrays] != nil
         || (archive[Keras.metadata] != nil && archive[Keras.configuration] != nil)
-    }
-    guard probe.head.count >= ZipLayout.localSize else { return false }
-    let length = Int(ZipRecord(probe.head[...]).u16(26))
-    let first = probe.head.dropFirst(ZipLayout.localSize).prefix(length)
-    return [Keras.metadata, Keras.configuration, Keras.weights].contains {
-      first.elementsEqual($0.utf8)
+    } orFirst: {
+      [Keras.metadata, Keras.configuration, Keras.weights].contains($0)
     }
   }
 
@@ -80,7 +73,7 @@ public struct Keras: Format {
 
 extension Keras {
   private static func readArchive(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
-    let archive = try ZipArchive(probe.file)
+    let archive = try probe.zip()
     var checkpoint: Checkpoint
     if let member = archive[weights] {
       do throws(CheckpointError) {

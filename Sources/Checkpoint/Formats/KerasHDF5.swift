@@ -47,7 +47,12 @@ public struct KerasHDF5: Format {
     return !isNumbered || !names.contains("\(stem.dropLast(6)).weights.json")
   }
 
-  public func recognises(_ probe: Probe) -> Bool { HDF5.recognises(probe.file) }
+  public func recognises(_ probe: Probe) -> Bool { HDF5.recognises(head: probe.head) }
+
+  /// A user block of any size may stand before an HDF5 file.
+  public func recognisesBehindHead(_ probe: Probe) -> Bool {
+    HDF5.recognisesUserBlock(probe.file, beyond: probe.head.count)
+  }
 
   public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
     var checkpoint = KerasHDF5Reading(try HDF5.index(of: probe.file)).checkpoint()

@@ -10,8 +10,6 @@ public struct NPZ: Format {
   public var summary: String { "NumPy arrays in a zip (.npz)" }
   public var suffixes: [String] { ["npz"] }
 
-  private static let zipMagic: [UInt8] = [0x50, 0x4b, 3, 4]
-  private static let emptyZipMagic: [UInt8] = [0x50, 0x4b, 5, 6]
   private static let suffix = ".npy"
 
   public func leavesOut(_ checkpoint: Checkpoint) -> [String] {
@@ -21,19 +19,16 @@ public struct NPZ: Format {
 
   /// A zip with an `.npy` member; a zip that is damaged is judged by its first member.
   public func recognises(_ probe: Probe) -> Bool {
-    if probe.starts(with: NPZ.emptyZipMagic) { return true }
-    guard probe.starts(with: NPZ.zipMagic) else { return false }
-    if let archive = try? ZipArchive(probe.file) {
-      return archive.members.contains { NPZ.arrayName(of: $0) != nil }
+    if probe.starts(with: Probe.emptyZipMagic) { return true }
+    return probe.isZip { archive in
+      archive.members.contains { NPZ.arrayName(of: $0) != nil }
+    } orFirst: {
+      $0.utf8.suffix(NPZ.suffix.utf8.count).elementsEqual(NPZ.suffix.utf8)
     }
-    guard probe.head.count >= ZipLayout.localSize else { return false }
-    let length = Int(ZipRecord(probe.head[...]).u16(26))
-    return probe.head.dropFirst(ZipLayout.localSize).prefix(length)
-      .suffix(NPZ.suffix.utf8.count).elementsEqual(NPZ.suffix.utf8)
   }
 
   public func read(_ probe: Probe) throws(CheckpointError) -> Checkpoint {
-    var checkpoint = try read(ZipArchive(probe.file))
+    var checkpoint = try read(probe.zip())
     checkpoint.path = probe.path
     checkpoint.files = [probe.path]
     return checkpoint
@@ -43,6 +38,7 @@ public struct NPZ: Format {
   func read(_ archive: ZipArchive) throws(CheckpointError) -> Checkpoint {
     var tensors: [Tensor] = []
     var unreadable: [Unreadable] = []
+    archive.prepareHeaders()
     for member in archive.members {
       guard let name = NPZ.arrayName(of: member) else {
         unreadable.append(Unreadable(name: member.name, reason: "is no .npy array"))

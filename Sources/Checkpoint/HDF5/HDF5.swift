@@ -8,16 +8,29 @@ public enum HDF5 {
   /// The bytes at offset 0, 512, 1,024 or a further doubling in every HDF5 file.
   public static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
-  /// Whether `file` is HDF5, also one that starts with a user block.
-  public static func recognises(_ file: File) -> Bool {
+  /// Whether the signature stands in the first bytes of a file.
+  static func recognises(head: [UInt8]) -> Bool {
+    offsets(from: 0, to: head.count).contains {
+      head[$0..<($0 + signature.count)].elementsEqual(signature)
+    }
+  }
+
+  /// Whether the signature stands behind a user block of at least `count` bytes.
+  static func recognisesUserBlock(_ file: File, beyond count: Int) -> Bool {
+    offsets(from: count - signature.count + 1, to: file.size).contains {
+      (try? file.bytes(at: $0, count: signature.count)) == signature
+    }
+  }
+
+  /// Where the signature may stand: 0, 512 and every doubling.
+  private static func offsets(from start: Int, to end: Int) -> [Int] {
+    var offsets: [Int] = []
     var offset = 0
-    while offset <= file.size - signature.count {
-      if let bytes = try? file.bytes(at: offset, count: signature.count), bytes == signature {
-        return true
-      }
+    while offset <= end - signature.count {
+      if offset >= start { offsets.append(offset) }
       offset = offset == 0 ? 512 : offset * 2
     }
-    return false
+    return offsets
   }
 
   /// Lists the groups, datasets and attributes of an HDF5 file.

@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import Synchronization
 
@@ -48,6 +49,9 @@ public final class File: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Bytes that this process has read of all files, by which ``ReadAhead`` keeps its distance.
+  static let bytesRead = Atomic<Int>(0)
+
   /// Fills `buffer` with the bytes at `offset`.
   ///
   /// - Throws: ``CheckpointError`` when the file ends before, or cannot be read.
@@ -65,6 +69,7 @@ public final class File: Sendable {
       }
       return (done, 0)
     }
+    File.bytesRead.add(done, ordering: .relaxed)
     guard done == wanted else {
       throw CheckpointError(
         code == 0 ? .damaged : .cannotRead, Place(file: path, offset: offset + done),
@@ -73,22 +78,18 @@ public final class File: Sendable {
     }
   }
 
-  /// Lets the system fetch what lies ahead of `offset`, where whoever reads windows will be soon.
-  func prepare(after offset: Int) {
-    let known = prepared.load(ordering: .relaxed)
-    let isNear = offset >= known - File.ahead && offset <= known
-    guard offset < size, !isNear || offset + File.ahead / 2 > known else { return }
-    let start = isNear ? known : offset
-    prepared.store(offset + File.ahead, ordering: .relaxed)
-    // The call only advises, so its failure means nothing.
-    _ = posix_fadvise(
-      descriptor, off_t(start), off_t(offset + File.ahead - start), POSIX_FADV_WILLNEED)
+  /// Lets the system fetch the pages at `offsets` all at once, where they would otherwise be waited
+  /// for one by one.
+  func prepare(_ offsets: some Sequence<Int>) {
+    for offset in offsets.prefix(File.mostPrepared)
+    where ckpt_is_cached(descriptor, Int64(offset)) == 0 {
+      // The call only advises, so its failure means nothing.
+      _ = posix_fadvise(descriptor, off_t(offset), off_t(File.prepared), POSIX_FADV_WILLNEED)
+    }
   }
 
-  /// Bytes that are fetched ahead: some milliseconds of a fast disk.
-  private static let ahead = 8 << 20
-  /// Up to where the system was told to fetch.
-  private let prepared = Atomic<Int>(0)
+  private static let prepared = 16 << 10
+  private static let mostPrepared = 10_000
 
   /// The `count` bytes at `offset`.
   public func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {

@@ -70,7 +70,6 @@ public struct Tensor: Sendable {
       var position = 0
       while position < byteCount {
         let count = min(most, byteCount - position)
-        if let slice = payload.slice { slice.file.prepare(after: slice.offset + position + count) }
         try window.read(payload, at: position, count: count) { (bytes) throws(CheckpointError) in
           state?.update(bytes)
           try body(bytes)

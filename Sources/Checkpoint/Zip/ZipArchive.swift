@@ -68,6 +68,11 @@ public struct ZipArchive: Sendable {
     inflater = ZipInflater(region)
   }
 
+  /// Lets the system fetch every member's own header, before all members are asked for.
+  public func prepareHeaders() {
+    region.file.prepare(members.lazy.map { region.offset + $0.headerOffset })
+  }
+
   /// The member of that name.
   public subscript(name: String) -> ZipMember? { positions[name].map { members[$0] } }
 

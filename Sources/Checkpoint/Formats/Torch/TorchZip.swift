@@ -13,12 +13,11 @@ struct TorchZip: TorchStorages {
 
   /// A zip with `data.pkl`; a zip that is damaged is judged by its first member.
   static func recognises(_ probe: Probe) -> Bool {
-    guard probe.starts(with: magic) else { return false }
-    if let archive = try? ZipArchive(probe.file) { return folder(of: archive) != nil }
-    guard probe.head.count >= ZipLayout.localSize else { return false }
-    let length = Int(ZipRecord(probe.head[...]).u16(26))
-    let name = probe.head.dropFirst(ZipLayout.localSize).prefix(length)
-    return name.elementsEqual(pickleName.utf8) || name.suffix(9).elementsEqual("/data.pkl".utf8)
+    probe.isZip {
+      folder(of: $0) != nil
+    } orFirst: {
+      $0 == pickleName || $0.hasSuffix("/" + pickleName)
+    }
   }
 
   private static func folder(of archive: ZipArchive) -> String? {
@@ -51,6 +50,7 @@ struct TorchZip: TorchStorages {
     guard let member = archive[name] else {
       throw CheckpointError(.damaged, Place(member: name), "is missing")
     }
+    archive.prepareHeaders()
     var layout: [UInt8]?
     if let member = archive["\(folder).data/\(TorchContent.layoutKey)"] {
       layout = try archive.contents(of: member, limit: TorchZip.largest)

@@ -62,7 +62,9 @@ struct ClassicHDF5 {
     builder.add(group: path)
     try addAttributes(of: header)
     guard let table = header.symbolTable else { throw NotClassic() }
-    for link in try links(of: table, superblock) {
+    let links = try links(of: table, superblock)
+    pages.prepare(links.lazy.map(\.address))
+    for link in links {
       linkCount += 1
       try require(linkCount <= ClassicHDF5.mostLinks)
       let memberPath = HDF5Index.join(path, link.name)

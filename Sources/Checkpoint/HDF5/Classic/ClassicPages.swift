@@ -49,6 +49,11 @@ struct ClassicPages {
     return ClassicBytes(bytes[...])
   }
 
+  /// Lets the system fetch the pages at the addresses all at once.
+  func prepare(_ addresses: some Sequence<Int>) {
+    image.file.prepare(addresses.lazy.map { image.offset + base + $0 })
+  }
+
   /// One page; the last one ends with the image.
   private mutating func page(_ number: Int) throws(NotClassic) -> [UInt8] {
     let slot = number % ClassicPages.pageCount
