@@ -10,8 +10,9 @@ struct Main: ParsableCommand {
     commandName: "ckpt",
     abstract: "Convert, inspect, transform, run and prove model checkpoints.",
     discussion: """
-      MODEL is a weights file, a sharded index, or a folder holding one. Its configuration and \
-      vocabulary are found beside it (NAME.config.json, config.json, vocab.txt) or given.
+      MODEL is a weights file, the prefix of a TensorFlow checkpoint, a sharded index, or a folder \
+      holding one. Its configuration and vocabulary are found beside it (NAME.config.json, \
+      config.json, vocab.txt) or given.
 
       Exit codes: 0 done · 1 different, or verification failed · 2 the input cannot be read or is \
       unsupported · 64 usage · 70 a bug in ckpt · 74 cannot write · 130 interrupted
