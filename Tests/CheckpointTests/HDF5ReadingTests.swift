@@ -36,6 +36,8 @@ import Testing
     #expect(tensor.dtype == expected.dtype)
     #expect(tensor.shape.extents == expected.shape)
     #expect(tensor.payload.storage == expected.storage)
+    #expect(tensor.payload.filters.isEmpty == !expected.storage.contains("chunked "))
+    #expect(expected.storage.contains(tensor.payload.filters.joined(separator: "+")))
     #expect(try tensor.doubles() == (0..<tensor.shape.count).map { Double($0 % 100) })
   }
 

@@ -155,7 +155,7 @@ struct HDF5IndexBuilder {
       name: stored.path, dtype: dtype, shape: shape,
       payload: HDF5Payload(
         image: image, path: stored.path, code: Int32(stored.code), byteCount: byteCount,
-        storage: layout))
+        storage: layout, filters: stored.filters.split(separator: "+").map(String.init)))
   }
 
   private func storage(_ stored: Stored) -> String {

@@ -11,14 +11,19 @@ struct HDF5Payload: Payload {
   let code: Int32
   let byteCount: Int
   let storage: String
+  let filters: [String]
   private let stream = HDF5Stream()
 
-  init(image: HDF5Image, path: String, code: Int32, byteCount: Int, storage: String) {
+  init(
+    image: HDF5Image, path: String, code: Int32, byteCount: Int, storage: String,
+    filters: [String]
+  ) {
     self.image = image
     self.path = path
     self.code = code
     self.byteCount = byteCount
     self.storage = storage
+    self.filters = filters
   }
 
   /// Bytes up to which a dataset is read as a whole, so that views of it unpack it once.
