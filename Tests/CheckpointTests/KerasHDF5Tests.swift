@@ -35,6 +35,14 @@ import Testing
     #expect(back.attributes.isEmpty)
   }
 
+  @Test(arguments: [
+    ("model.h5", true), ("tf_model-00001-of-00002.h5", false), ("a_00000.weights.h5", false),
+    ("b_00000.weights.h5", true), ("a.weights.h5", true),
+  ])
+  func `a shard is no entry of a folder`(_ name: String, _ isEntry: Bool) {
+    #expect(KerasHDF5().isEntry(name, among: ["a.weights.json", name]) == isEntry)
+  }
+
   @Test func `layers without a list get one, as Keras writes it`() throws {
     let scratch = try TemporaryFolder()
     let back = try scratch.rewritten(Self.plainLayers)

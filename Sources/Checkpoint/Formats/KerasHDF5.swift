@@ -41,6 +41,7 @@ public struct KerasHDF5: Format {
 
   /// `NAME_00000.weights.h5` beside `NAME.weights.json` is a shard; see ``Keras``.
   public func isEntry(_ name: String, among names: [String]) -> Bool {
+    if name.contains("-of-") { return false }
     guard name.hasSuffix(".weights.h5") else { return true }
     let stem = name.dropLast(".weights.h5".count)
     let isNumbered = stem.suffix(6).first == "_" && stem.suffix(5).allSatisfy(\.isNumber)
