@@ -254,9 +254,9 @@ extension GGUF {
   private func arrange(
     _ tensors: [Tensor], _ attributes: [Attribute], into checkpoint: inout Checkpoint
   ) {
-    checkpoint.attributes = attributes.filter { $0.name != GGUF.layoutKey }
+    checkpoint.attributes = attributes.filter { $0.name != Layout.key }
     checkpoint.groups = [Group(name: "", tensors: tensors)]
-    guard let text = attributes.first(where: { $0.name == GGUF.layoutKey })?.text else { return }
+    guard let text = attributes.first(where: { $0.name == Layout.key })?.text else { return }
     let byName = Dictionary(tensors.map { ($0.name, $0) }) { first, _ in first }
     if let json = try? JSON(parsing: Array(text.utf8)),
       let layout = Layout(json: json, tensors: byName)

@@ -82,7 +82,7 @@ extension GGUF {
   /// groups would not come back from those alone.
   private func metadata(_ checkpoint: Checkpoint) -> [(key: String, value: [UInt8])] {
     var entries: [(key: String, value: [UInt8])] = []
-    var keys: Set<String> = [GGUF.layoutKey]
+    var keys: Set<String> = [Layout.key]
     var isWhole = true
     for attribute in checkpoint.attributes {
       if let value = GGUF.value(of: attribute), isFree(attribute),
@@ -98,7 +98,7 @@ extension GGUF {
       || checkpoint.groups.count == 1 && checkpoint.groups[0].name == ""
         && checkpoint.groups[0].attributes.isEmpty
     if !isWhole || !isPlain {
-      let layout = Attribute(GGUF.layoutKey, text: Layout(checkpoint).json.compact)
+      let layout = Attribute(Layout.key, text: Layout(checkpoint).json.compact)
       entries.append((layout.name, GGUF.value(of: layout) ?? []))
     }
     return entries

@@ -3,7 +3,7 @@
 /// Sources: docs/gguf.md of ggml, `gguf.cpp` and gguf-py. Versions 1 to 3 are read, version 3 also
 /// big-endian, one file or all shards of a split one; version 3, little-endian, is written. What
 /// the format has no place for, Keras' layers and attributes of other types, goes to the text
-/// ``layoutKey``, so that it comes back unchanged.
+/// ``Layout/key``, so that it comes back unchanged.
 public struct GGUF: Format {
   public init() {}
 
@@ -11,8 +11,6 @@ public struct GGUF: Format {
   public var summary: String { "GGUF of llama.cpp, quantized tensors as they are or decoded" }
   public var suffixes: [String] { ["gguf"] }
 
-  /// The metadata key that holds groups and attributes as JSON.
-  static let layoutKey = "ckpt.layout"
   static let alignmentKey = "general.alignment"
   /// Where a split model's shards say their number, their count and all shards' tensors.
   static let splitKeys = ["split.no", "split.count", "split.tensors.count"]

@@ -1,5 +1,8 @@
 /// Groups and attributes as JSON, for formats that have no place for them.
 struct Layout {
+  /// What formats call the entry that holds the JSON.
+  static let key = "ckpt.layout"
+
   var attributes: [Attribute]
   var groups: [Group]
 

@@ -2,7 +2,7 @@
 ///
 /// Source: the format description in the README of huggingface/safetensors; the index as written
 /// by transformers. What the format has no place for, Keras' layers and typed attributes, goes to
-/// the metadata under ``layoutKey``, so that it comes back unchanged.
+/// the metadata under ``Layout/key``, so that it comes back unchanged.
 public struct Safetensors: Format {
   public init() {}
 
@@ -12,8 +12,6 @@ public struct Safetensors: Format {
   public var splits: Bool { true }
   public var customaryNames: [String] { ["model.safetensors.index.json", "model.safetensors"] }
 
-  /// The metadata key that holds groups and attributes as JSON.
-  static let layoutKey = "ckpt.layout"
   /// Bytes that a header may have, as in the reference implementation.
   static let largestHeader = 100_000_000
 
@@ -184,7 +182,7 @@ extension Safetensors {
     var byName: [String: Tensor] = [:]
     for tensor in tensors { byName[tensor.name] = tensor }
     var plain: [Attribute] = []
-    for member in metadata where member.key != Safetensors.layoutKey {
+    for member in metadata where member.key != Layout.key {
       guard let text = member.value.string else { continue }
       if byName[text] != nil, byName[member.key] == nil {
         byName[text]?.aliases.append(member.key)  // safetensors' own note of a shared tensor
@@ -192,7 +190,7 @@ extension Safetensors {
         plain.append(Attribute(member.key, text: text))
       }
     }
-    let layout = metadata.first { $0.key == Safetensors.layoutKey }?.value.string
+    let layout = metadata.first { $0.key == Layout.key }?.value.string
     if let layout, let json = try? JSON(parsing: Array(layout.utf8)),
       let restored = Layout(json: json, tensors: Safetensors.untied(byName, json))
     {
@@ -260,7 +258,7 @@ extension Safetensors {
     }
     try output.supersede(path)
     // Each shard says what framework it is for; the layout stands in the index alone.
-    let shardMetadata = metadata.filter { $0.key != Safetensors.layoutKey }
+    let shardMetadata = metadata.filter { $0.key != Layout.key }
     var names: [String] = []
     for (number, shard) in shards.enumerated() {
       names.append(ShardIndex.name(stem, number, of: shards.count, suffix: "safetensors"))
@@ -276,7 +274,7 @@ extension Safetensors {
   ) -> [JSON.Member] {
     var metadata: [JSON.Member] = []
     let simple = checkpoint.attributes.allSatisfy {
-      $0 == Attribute($0.name, text: $0.text ?? "") && $0.name != Safetensors.layoutKey
+      $0 == Attribute($0.name, text: $0.text ?? "") && $0.name != Layout.key
     }
     let grouped =
       checkpoint.groups.count != 1 || checkpoint.groups[0].name != ""
@@ -291,7 +289,7 @@ extension Safetensors {
       metadata.append(.init("format", .string("pt")))
     }
     if reordered || grouped || !simple || !ties.twins.isEmpty {
-      metadata.append(.init(Safetensors.layoutKey, .string(Layout(checkpoint).json.compact)))
+      metadata.append(.init(Layout.key, .string(Layout(checkpoint).json.compact)))
     }
     let names = Set(checkpoint.tensors.map(\.name))
     for tensor in checkpoint.tensors {

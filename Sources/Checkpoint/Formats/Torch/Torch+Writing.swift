@@ -35,7 +35,7 @@ extension Torch {
     try output.file(indexPath).write(
       ShardIndex.bytes(
         shards, files: names,
-        metadata: layout.map { [.init(TorchContent.layoutKey, .string($0))] } ?? []), at: 0)
+        metadata: layout.map { [.init(Layout.key, .string($0))] } ?? []), at: 0)
     return indexPath
   }
 
@@ -56,7 +56,7 @@ extension Torch {
     }
     try writer.add("archive/version", bytes: Array("3\n".utf8))
     if let layout {
-      try writer.add("archive/.data/\(TorchContent.layoutKey)", bytes: Array(layout.utf8))
+      try writer.add("archive/.data/\(Layout.key)", bytes: Array(layout.utf8))
     }
     try writer.finish()
   }

@@ -107,7 +107,7 @@ public struct Torch: Format {
         throw error.at(.file(shard.path))
       }
     }
-    let layout = index.metadata.first { $0.key == TorchContent.layoutKey }?.value.string
+    let layout = index.metadata.first { $0.key == Layout.key }?.value.string
     TorchContent.arrange(tensors, layout.map { Array($0.utf8) }, into: &whole)
     return whole
   }
@@ -116,9 +116,6 @@ public struct Torch: Format {
 /// What was read, before it is known of which file.
 struct TorchContent {
   var checkpoint: Checkpoint
-
-  /// The record, or the index's key, that holds groups and attributes as JSON.
-  static let layoutKey = "ckpt.layout"
 
   /// Groups and attributes from a layout that ckpt has written; one nameless group without it.
   static func arrange(

@@ -52,7 +52,7 @@ struct TorchZip: TorchStorages {
     }
     archive.prepareHeaders()
     var layout: [UInt8]?
-    if let member = archive["\(folder).data/\(TorchContent.layoutKey)"] {
+    if let member = archive["\(folder).data/\(Layout.key)"] {
       layout = try archive.contents(of: member, limit: TorchZip.largest)
     }
     do throws(CheckpointError) {
