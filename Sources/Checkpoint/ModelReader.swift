@@ -61,15 +61,24 @@ public struct ModelReader: Sendable {
       throw CheckpointError(
         .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
     }
-    let binding = try dialect.bind(checkpoint, family: family.name)
+    var binding = try dialect.bind(checkpoint, family: family.name)
+    try dialect.bindTops(
+      &binding, of: checkpoint, configuration: file?.json,
+      said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }
+        .map { (String($0.key.dropFirst(ModelReader.headPrefix.count)), $0.value) })
     var settings = SettingList()
     for (key, value) in dialect.defaults(binding, family: family.name, configuration: file?.json) {
       settings.set(key, value, .assumed)
     }
-    if let file { try read(file, dialect, into: &settings) }
+    if let file {
+      let translated = dialect.translated(file.json, family: family.name)
+      try read((file.path, translated), dialect, into: &settings)
+    }
     var warnings = checkpoint.warnings
     try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
-    for (key, text) in options.settings { try set(key, text, dialect, &settings) }
+    for (key, text) in options.settings where !key.hasPrefix(ModelReader.headPrefix) {
+      try set(key, text, dialect, &settings)
+    }
 
     // Shapes first tell everything but the sizes of heads, then those too.
     let shapes = binding.shapes
@@ -83,16 +92,15 @@ public struct ModelReader: Sendable {
     try settings.add(family.inferred(from: shapes, heads: heads))
 
     var configuration = try settings.configuration()
-    configuration.projection = shapes["embeddings.projection.kernel"] != nil
+    family.settle(&configuration, shapes)
     if configuration.groups == configuration.layers, configuration.innerGroups == 1 {
       configuration.groups = nil
     }
-    if shapes.keys.contains(where: { $0.hasPrefix("layers.") }) { configuration.groups = nil }
+    try ModelReader.checkGates(configuration, shapes, settings)
     try family.check(configuration)
-    let present = Set(binding.weights.map { $0.name.prefix { $0 != "." } })
     let architecture = FamilyArchitecture(
       family: family.name, configuration: configuration,
-      heads: Set(family.possibleHeads.filter { present.contains($0.rawValue[...]) }))
+      heads: family.heads(Set(binding.weights.map(\.name)), configuration), tops: binding.tops)
     if let file { warnings += dialect.remarks(on: file.json) }
     return try Model(
       architecture: architecture,
@@ -101,6 +109,27 @@ public struct ModelReader: Sendable {
       settings: settings.list, configuration: file?.json, dialect: dialect.name,
       warnings: warnings
     ).checked()
+  }
+
+  /// `--set head.NAME=PLACE` speaks of a layer on top.
+  static let headPrefix = "head."
+
+  /// A gated feed-forward has as many factors as activations.
+  private static func checkGates(
+    _ configuration: Configuration, _ shapes: [String: Shape], _ settings: SettingList
+  ) throws(CheckpointError) {
+    let factors = Set(
+      shapes.keys.compactMap { name -> String? in
+        guard let range = name.firstRange(of: ".feed_forward.gate") else { return nil }
+        return String(name[range.upperBound...].prefix { $0 != "." })
+      }
+    ).count
+    guard factors != configuration.gates.count else { return }
+    let said = settings["hidden_act"]?.value.compact ?? configuration.activation.rawValue
+    throw CheckpointError(
+      .mismatch, Place(member: "hidden_act"),
+      "is \(said); the weights' feed-forward has \(factors + 1) factors",
+      hint: "give one activation for each, such as --set hidden_act=gelu_tanh,linear")
   }
 
   /// The keys of a configuration file that ckpt knows; others belong to training.
@@ -112,7 +141,7 @@ public struct ModelReader: Sendable {
     }
     for member in members where member.value != .null {
       let origin = Model.Origin.file(file.path)
-      if member.key == "layer_norm_eps" {
+      if ModelReader.epsilonKeys.contains(member.key) {
         for name in ConfigurationKey.epsilons {
           guard let key = ConfigurationKey.named(name) else { continue }
           let value = try ModelReader.value(member.value, of: key, dialect, .file(file.path))
@@ -188,18 +217,31 @@ public struct ModelReader: Sendable {
     settings.set(key.name, try ModelReader.value(raw, of: key, dialect, place), .flag)
   }
 
+  /// Keys whose values are activations.
+  private static let activations: Set<String> = [
+    "hidden_act", "head_act", "pooler_activation", "layer_norm_cond_hidden_act",
+  ]
+  /// The frameworks' spellings of one epsilon for all norms.
+  private static let epsilonKeys: Set<String> = ["layer_norm_eps", "layer_norm_epsilon"]
+
   /// A value as the key takes it: activations by the dialect's spelling, the rest as it is.
   private static func value(
     _ value: JSON, of key: ConfigurationKey, _ dialect: any Dialect, _ place: Place
   ) throws(CheckpointError) -> JSON {
     var value = value
-    if key.name == "hidden_act" || key.name == "pooler_activation", let name = value.string {
-      guard let activation = dialect.activation(name) else {
-        throw CheckpointError(
-          .unsupported, place, "the activation \"\(name)\" is unknown",
-          hint: "known: \(Activation.allCases.map(\.rawValue).joined(separator: ", "))")
+    if ModelReader.activations.contains(key.name) {
+      let names =
+        value.array ?? value.string?.split(separator: ",").map { .string(String($0)) } ?? []
+      var list: [JSON] = []
+      for name in names {
+        guard let activation = name.string.flatMap(dialect.activation) else {
+          throw CheckpointError(
+            .unsupported, place, "the activation \(name.compact) is unknown",
+            hint: "known: \(Activation.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        list.append(.string(activation.rawValue))
       }
-      value = .string(activation.rawValue)
+      if !list.isEmpty { value = list.count == 1 ? list[0] : .array(list) }
     }
     var probe = Configuration()
     guard key.set(&probe, value) else {

@@ -31,6 +31,9 @@ public struct RunnableModel: Sendable {
     weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
   }
 
+  /// The canonical names of all weights.
+  var weightNames: [String] { weights.keys.sorted() }
+
   /// The stored tensor of a graph's weight.
   public func weight(_ name: String) throws -> Tensor {
     guard let tensor = weights[name] else {

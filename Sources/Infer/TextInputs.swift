@@ -1,64 +1,92 @@
 public import Checkpoint
 
-/// What transformer families take: token ids, segments, and what is padding.
+/// What transformer families take: token ids, segments, what is padding, and what some take besides.
 public struct TextInputs: Sendable {
-  /// The arrays under the graph's input names, each `[batch, length]`.
+  /// The arrays under the graph's input names (``Input``).
   public let arrays: [String: NDArray<Float>]
 
-  public var batch: Int { arrays[EncoderBuilder.tokens]?.shape[0] ?? 0 }
-  public var length: Int { arrays[EncoderBuilder.tokens]?.shape[1] ?? 0 }
+  /// Rows of the batch, and positions of a row: the encoder's where there are two sequences.
+  public var batch: Int { first?.shape[0] ?? 0 }
+  public var length: Int { first?.shape[1] ?? 0 }
 
-  private static let names: [(input: String, spellings: [String])] = [
-    (EncoderBuilder.tokens, ["Input-Token", "input_ids", "tokens"]),
-    (EncoderBuilder.segments, ["Input-Segment", "token_type_ids", "segments"]),
-    (EncoderBuilder.mask, ["attention_mask", "mask"]),
-  ]
+  private var first: NDArray<Float>? {
+    arrays[Input.tokens] ?? arrays[Input.context] ?? arrays[Input.decoderTokens]
+  }
+
+  init(arrays: [String: NDArray<Float>]) { self.arrays = arrays }
 
   /// Takes arrays as bert4keras or transformers name them.
   ///
-  /// Missing segments are 0; a missing mask follows the model's padding rule. One-dimensional arrays
-  /// are one row.
+  /// Missing segments are 0, missing positions 0, 1, 2, …; a missing mask follows the model's padding
+  /// rule. One-dimensional arrays are one row.
   ///
   /// - Throws: ``InferError`` naming an array that is missing, unknown, given twice or misshapen.
   public init(
-    named given: [String: NDArray<Float>], padding: Configuration.PaddingRule
+    named given: [String: NDArray<Float>], padding: Configuration.PaddingRule, for graph: Graph
   ) throws(InferError) {
     var arrays: [String: NDArray<Float>] = [:]
+    let needed = graph.inputs.map { graph[$0].name }
     for name in given.keys.sorted() {
       guard let array = given[name] else { continue }
-      guard let input = TextInputs.names.first(where: { $0.spellings.contains(name) })?.input
-      else {
+      guard let kind = Kind.spelled(name, among: needed) else {
         throw InferError(
           .input, name, "the model has no such input",
           hint: "inputs: "
-            + TextInputs.names.map { $0.spellings.joined(separator: " or ") }
-            .joined(separator: "; "))
+            + Kind.all.filter { needed.contains($0.input) }
+            .map { $0.spellings.joined(separator: " or ") }.joined(separator: "; "))
       }
-      guard arrays[input] == nil else {
+      guard arrays[kind.input] == nil else {
         throw InferError(.input, name, "stands there twice, under two names")
       }
-      guard (1...2).contains(array.shape.count) else {
-        throw InferError(.input, name, "has shape \(array.shape); expected [batch, length]")
+      let ranks = [kind.rank - 1, kind.rank]
+      guard ranks.contains(array.shape.count) else {
+        throw InferError(.input, name, "has shape \(array.shape); expected \(kind.axes)")
       }
-      arrays[input] =
-        array.shape.count == 1 ? NDArray(shape: [1] + array.shape, values: array.values) : array
+      let isRow = array.shape.count < kind.rank
+      let whole = isRow ? NDArray(shape: [1] + array.shape, values: array.values) : array
+      if needed.contains(kind.input) {
+        arrays[kind.input] = whole
+      } else if whole.values.contains(where: { $0 != 0 }) {
+        throw InferError(.input, name, "the model takes none; only zeros may be given")
+      }
     }
-    guard let tokens = arrays[EncoderBuilder.tokens] else {
-      throw InferError(.input, "Input-Token", "is missing (or input_ids)")
-    }
-    if let mask = arrays[EncoderBuilder.mask],
-      let odd = mask.values.first(where: { $0 != 0 && $0 != 1 })
-    {
-      throw InferError(
-        .input, "attention_mask", "holds \(odd); expected 1 for tokens and 0 for padding")
-    }
-    if arrays[EncoderBuilder.segments] == nil {
-      arrays[EncoderBuilder.segments] = NDArray(zeros: tokens.shape)
-    }
-    if arrays[EncoderBuilder.mask] == nil {
-      arrays[EncoderBuilder.mask] = TextInputs.mask(tokens, padding)
-    }
+    try TextInputs.complete(&arrays, needed, padding)
     self.arrays = arrays
+  }
+
+  /// Adds what may be missing, and checks masks.
+  private static func complete(
+    _ arrays: inout [String: NDArray<Float>], _ needed: [String],
+    _ padding: Configuration.PaddingRule
+  ) throws(InferError) {
+    for input in [Input.tokens, Input.decoderTokens, Input.context, Input.condition]
+    where needed.contains(input) && arrays[input] == nil {
+      let spellings = Kind.all.first { $0.input == input }?.spellings ?? [input]
+      throw InferError(
+        .input, spellings[0], "is missing (or \(spellings.dropFirst().joined(separator: ", ")))")
+    }
+    for (mask, tokens) in [(Input.mask, Input.tokens), (Input.decoderMask, Input.decoderTokens)]
+    where needed.contains(mask) {
+      if let given = arrays[mask] {
+        guard let odd = given.values.first(where: { $0 != 0 && $0 != 1 }) else { continue }
+        throw InferError(
+          .input, mask == Input.mask ? "attention_mask" : "decoder_attention_mask",
+          "holds \(odd); expected 1 for tokens and 0 for padding")
+      } else if let ids = arrays[tokens] {
+        arrays[mask] = TextInputs.mask(ids, padding)
+      } else if let context = arrays[Input.context] {
+        let shape = Array(context.shape.prefix(2))
+        arrays[mask] = NDArray(
+          shape: shape, values: [Float](repeating: 1, count: shape.reduce(1, *)))
+      }
+    }
+    guard let tokens = arrays[Input.tokens] else { return }
+    if arrays[Input.segments] == nil { arrays[Input.segments] = NDArray(zeros: tokens.shape) }
+    if arrays[Input.positions] == nil {
+      let length = max(tokens.shape[1], 1)
+      arrays[Input.positions] = NDArray(
+        shape: tokens.shape, values: tokens.values.indices.map { Float($0 % length) })
+    }
   }
 
   /// Rows of ids of different lengths, padded with 0 to the longest.
@@ -67,15 +95,17 @@ public struct TextInputs: Sendable {
     var tokens = NDArray<Float>(zeros: [rows.count, length])
     var segments = tokens
     var mask = tokens
+    var positions = tokens
     for (row, ids) in rows.enumerated() {
       for position in ids.tokens.indices {
         tokens.values[row * length + position] = Float(ids.tokens[position])
         segments.values[row * length + position] = Float(ids.segments[position])
         mask.values[row * length + position] = 1
       }
+      for position in 0..<length { positions.values[row * length + position] = Float(position) }
     }
     arrays = [
-      EncoderBuilder.tokens: tokens, EncoderBuilder.segments: segments, EncoderBuilder.mask: mask,
+      Input.tokens: tokens, Input.segments: segments, Input.mask: mask, Input.positions: positions,
     ]
   }
 
@@ -91,5 +121,77 @@ public struct TextInputs: Sendable {
         case .tokenZero: tokens.values[index] > 0 || index % length == 0 ? 1 : 0
         }
       })
+  }
+
+  /// The first rows and positions.
+  func cut(rows: Int, length: Int) -> TextInputs {
+    TextInputs(
+      arrays: Dictionary(
+        uniqueKeysWithValues: arrays.map { name, array in
+          var shape = array.shape
+          shape[0] = min(rows, shape[0])
+          if shape.count > 1, name != Input.condition { shape[1] = min(length, shape[1]) }
+          let inner = array.shape.dropFirst(2).reduce(1, *)
+          let (columns, stride) = (
+            shape.count > 1 ? shape[1] * inner : 1,
+            array.shape.count > 1 ? array.shape[1] * inner : 1
+          )
+          let values = (0..<shape[0]).flatMap { row in
+            array.values[(row * stride)..<(row * stride + columns)]
+          }
+          return (name, NDArray(shape: shape, values: values))
+        }))
+  }
+
+  /// An input of graphs and what frameworks call it.
+  private struct Kind {
+    let input: String
+    let spellings: [String]
+    let axes: String
+    var rank: Int { axes.split(separator: ",").count }
+
+    static let all: [Kind] = [
+      Kind(
+        input: Input.tokens,
+        spellings: ["Input-Token", "Encoder-Input-Token", "input_ids", Input.tokens],
+        axes: "[batch, length]"),
+      Kind(
+        input: Input.segments, spellings: ["Input-Segment", "token_type_ids", Input.segments],
+        axes: "[batch, length]"),
+      Kind(
+        input: Input.mask,
+        spellings: ["attention_mask", "encoder_attention_mask", Input.mask],
+        axes: "[batch, length]"),
+      Kind(
+        input: Input.positions, spellings: ["Input-Position", "position_ids", Input.positions],
+        axes: "[batch, length]"),
+      Kind(
+        input: Input.condition,
+        spellings: ["layer_norm_cond", "Input-Condition", Input.condition], axes: "[batch, width]"),
+      Kind(
+        input: Input.decoderTokens,
+        spellings: ["Decoder-Input-Token", "decoder_input_ids", Input.decoderTokens],
+        axes: "[batch, targets]"),
+      Kind(
+        input: Input.decoderMask, spellings: ["decoder_attention_mask", Input.decoderMask],
+        axes: "[batch, targets]"),
+      Kind(
+        input: Input.context,
+        spellings: ["Input-Context", "encoder_hidden_states", Input.context],
+        axes: "[batch, length, hidden]"),
+    ]
+
+    /// The input of that name; a user's prefix may stand before bert4keras' names.
+    ///
+    /// - Parameter needed: the inputs that the graph has; a lone decoder's tokens are `input_ids` too.
+    static func spelled(_ name: String, among needed: [String]) -> Kind? {
+      if name == "input_ids", !needed.contains(Input.tokens), needed.contains(Input.decoderTokens) {
+        return all.first { $0.input == Input.decoderTokens }
+      }
+      if let exact = all.first(where: { $0.spellings.contains(name) }) { return exact }
+      let ends = all.flatMap { kind in kind.spellings.map { (kind, $0) } }
+        .filter { $0.1.contains("-") && name.hasSuffix($0.1) }
+      return ends.max { $0.1.count < $1.1.count }?.0
+    }
   }
 }

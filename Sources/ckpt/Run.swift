@@ -61,7 +61,8 @@ struct Run: ParsableCommand, JSONCommand {
 
   private func run(on inputs: String, _ runnable: RunnableModel, _ opening: Opening) throws {
     let arrays = try TextInputs(
-      named: Arrays.read(inputs), padding: runnable.architecture.configuration.padding)
+      named: Arrays.read(inputs), padding: runnable.architecture.configuration.padding,
+      for: runnable.graph)
     let taps = try runnable.taps(tap)
     let names = runnable.outputNames + taps.map(\.value)
     let results = try compute(runnable, arrays, names)

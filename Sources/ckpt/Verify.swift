@@ -47,7 +47,8 @@ struct Verify: ParsableCommand, JSONCommand {
     let configuration = source.architecture.configuration
     let text: TextInputs
     if let inputs {
-      text = try TextInputs(named: Arrays.read(inputs), padding: configuration.padding)
+      text = try TextInputs(
+        named: Arrays.read(inputs), padding: configuration.padding, for: source.graph)
     } else {
       text = Probes.text(
         for: configuration.common(with: result.architecture.configuration), seed: seed)

@@ -53,7 +53,7 @@ import Testing
     let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture
     let inputs = try TextInputs(
       named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
-      padding: model.architecture.configuration.padding)
+      padding: model.architecture.configuration.padding, for: runnable.graph)
     let expected = try Fixtures.arrays(folder, "expected\(test.suffix).npz", as: Double.self)
     let exact = try Fixtures.arrays(folder, "expected\(test.suffix).f64.npz", as: Double.self)
 

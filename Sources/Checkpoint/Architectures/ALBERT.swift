@@ -9,24 +9,16 @@ public struct ALBERT: Family {
   public var aliases: [String] { ["albert_unshared"] }
   public var summary: String { "ALBERT: factorized embeddings, layers shared in groups or untied" }
   public var possibleHeads: [Head] { [.pooler, .sop, .mlm] }
+  public var structure: Structure { Structure() }
   public var stated: [String] { ["num_attention_heads", "num_hidden_layers"] }
 
-  public func weights(_ architecture: FamilyArchitecture) -> [WeightSpec] {
-    BERT().weights(architecture)
-  }
-
   public func inferred(from shapes: [String: Shape], heads: Int?) -> [String: Int] {
-    if let layers = Encoder.count("layers.", in: shapes) {
-      var values = Encoder.inferred(from: shapes, firstBlock: "layers.0", heads: heads)
-      values["num_hidden_layers"] = layers
-      return values
-    }
-    let groups = Encoder.count("groups.", in: shapes)
-    var values = Encoder.inferred(
-      from: shapes, firstBlock: groups == nil ? nil : "groups.0.0", heads: heads)
+    var values = Transformer.inferred(from: shapes, structure, heads: heads)
+    guard Transformer.count("layers.", in: shapes) == nil else { return values }
+    let groups = Transformer.count("groups.", in: shapes)
     values["num_hidden_groups"] = groups
     values["inner_group_num"] = groups.flatMap { groups in
-      (0..<groups).compactMap { Encoder.count("groups.\($0).", in: shapes) }.max()
+      (0..<groups).compactMap { Transformer.count("groups.\($0).", in: shapes) }.max()
     }
     return values
   }
@@ -38,7 +30,7 @@ public struct ALBERT: Family {
   }
 
   public func check(_ configuration: Configuration) throws(CheckpointError) {
-    try Encoder.check(configuration)
+    try Transformer.check(configuration, structure)
     if let groups = configuration.groups, groups > configuration.layers {
       throw CheckpointError(
         .mismatch, Place(),

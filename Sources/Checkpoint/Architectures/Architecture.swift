@@ -13,11 +13,16 @@ public struct FamilyArchitecture: Sendable, Equatable {
   public var configuration: Configuration
   /// The heads whose weights are there, in ``Head``'s order.
   public var heads: Set<Head>
+  /// Layers that a user or a task has put on top, in order of use.
+  public var tops: [TopLayer]
 
-  public init(family: String, configuration: Configuration, heads: Set<Head>) {
+  public init(
+    family: String, configuration: Configuration, heads: Set<Head>, tops: [TopLayer] = []
+  ) {
     self.family = family
     self.configuration = configuration
     self.heads = heads
+    self.tops = tops
   }
 }
 
@@ -31,6 +36,10 @@ public enum Head: String, Sendable, CaseIterable, Comparable {
   case sop
   /// Masked language model; its decoder is the embedding table.
   case mlm
+  /// Causal language model; its decoder is the embedding table or a table of its own (T5 1.1).
+  case lm
+  /// Replaced-token detection (ELECTRA).
+  case discriminator
 
   public static func < (a: Head, b: Head) -> Bool {
     (allCases.firstIndex(of: a) ?? 0) < (allCases.firstIndex(of: b) ?? 0)

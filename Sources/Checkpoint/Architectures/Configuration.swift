@@ -17,8 +17,12 @@ public struct Configuration: Sendable, Equatable {
   public var positions = 0
   /// Rows of the segment table.
   public var segments = 0
-  /// Of the feed-forward layers and of the MLM transform.
+  /// Of the feed-forward layers, and of the MLM transform unless ``headActivation`` says otherwise.
   public var activation = Activation.geluErf
+  /// Of the further factors of a gated feed-forward (arXiv 2002.05202); none where it is plain.
+  public var gates: [Activation] = []
+  /// Of the MLM transform, where the framework fixes one.
+  public var headActivation: Activation?
   public var poolerActivation = Activation.tanh
   /// Added to the variance, of the embeddings' LayerNorm.
   public var embeddingNormEpsilon = 1e-12
@@ -32,6 +36,47 @@ public struct Configuration: Sendable, Equatable {
   public var innerGroups = 1
   /// Whether a dense layer leads from the embeddings to the hidden width.
   public var projection = false
+  /// Whether a matrix leads from the token table to the hidden width before anything is added.
+  public var factor = false
+  /// Segments are rows of the token table.
+  public var sharesSegments = false
+  /// Share of the coarse row where positions are decomposed (kexue.fm/archives/7947), or `nil`.
+  public var hierarchicalPosition: Double?
+  /// Positions are an input.
+  public var givenPositions = false
+  /// The padding token's id; only RoBERTa's positions go by it.
+  public var paddingToken = 0
+  /// NEZHA: distances beyond this count as this.
+  public var relativePositions = 64
+  /// T5: rows of the table of distances, and where its logarithmic part ends.
+  public var buckets = 32
+  public var bucketDistance = 128
+  /// T5: the decoder's table of distances is added to its cross-attention too.
+  public var crossPositionBias = false
+  /// RoFormer of transformers: values are rotated as well.
+  public var rotatesValues = false
+  /// Each layer's scores are added to the next one's (RealFormer, arXiv 2012.11747).
+  public var residualScores = false
+  /// Projections between heads before and after the softmax (arXiv 2003.02436).
+  public var talkingHeads = false
+  public var talkingHeadsBias = false
+  /// How scores become weights.
+  public var normalization = Normalization.softmax
+  /// Width of the condition that norms take (conditional layer normalization), or 0.
+  public var conditionSize = 0
+  /// Width of a hidden layer for the condition, or 0.
+  public var conditionHiddenSize = 0
+  public var conditionActivation = Activation.linear
+  /// T5 of bert4keras 0.11.0: its norms have a beta.
+  public var normOffset = false
+  /// T5: which halves there are, and the layers of the second.
+  public var hasEncoder = true
+  public var hasDecoder = true
+  public var decoderLayers = 0
+  /// Whether the causal language model's decoder is the token table.
+  public var tiesDecoder = true
+  /// Whether the decoder's states are divided by √(hidden size) before it.
+  public var scalesDecoder = false
   public var mask = AttentionMaskKind.bidirectional
   public var padding = PaddingRule.tokenZero
   public var headOutput = HeadOutput.logits
@@ -44,6 +89,20 @@ public struct Configuration: Sendable, Equatable {
     case tokenZero = "token-zero"
     /// Nothing is padding unless `attention_mask` says so (transformers).
     case attentionMask = "attention-mask"
+  }
+
+  /// How attention's scores become weights.
+  public enum Normalization: String, Sendable, CaseIterable {
+    case softmax
+    /// Scores are multiplied by log(max(n, 16)) / log(512) first (kexue.fm/archives/8823).
+    case softmaxPlus = "softmax_plus"
+    /// `relu(x)² / n`, n being the number of visible positions (arXiv 2202.10447).
+    case squaredRelu = "squared_relu"
+  }
+
+  /// The weights' names of a gated feed-forward's further factors.
+  public var gateNames: [String] {
+    gates.indices.map { $0 == 0 ? "gate" : "gate_\($0 + 1)" }
   }
 
   /// What the framework's own model returns at its heads.
@@ -122,22 +181,74 @@ public struct ConfigurationKey: Sendable {
 
   public static let all: [ConfigurationKey] = [
     count("vocab_size", "rows of the token table", \.vocabularySize),
-    count("hidden_size", "width of the hidden states", \.hiddenSize, also: ["n_embd", "dim"]),
+    count(
+      "hidden_size", "width of the hidden states", \.hiddenSize, also: ["n_embd", "dim", "d_model"]),
     count("embedding_size", "width of the embeddings", \.embeddingSize),
     count(
       "num_hidden_layers", "layers, as the framework counts them", \.layers,
-      also: ["n_layer", "n_layers"]),
-    count("num_attention_heads", "attention heads", \.heads, also: ["n_head", "n_heads"]),
+      also: ["n_layer", "n_layers", "num_layers"]),
+    count("num_decoder_layers", "layers of the decoder", \.decoderLayers),
+    count(
+      "num_attention_heads", "attention heads", \.heads, also: ["n_head", "n_heads", "num_heads"]),
     count("attention_head_size", "width of a head's values", \.headSize),
     count("attention_key_size", "width of a head's queries and keys", \.keySize),
     count(
       "intermediate_size", "inner width of the feed-forward", \.intermediateSize,
-      also: ["hidden_dim"]),
+      also: ["hidden_dim", "n_inner", "d_ff"]),
     count(
       "max_position_embeddings", "rows of the position table", \.positions,
       also: ["max_position", "n_positions"]),
+    ConfigurationKey(
+      name: "type_vocab_size", synonyms: ["segment_vocab_size"],
+      summary: "rows of the segment table, 0 for none", get: { .number($0.segments) },
+      set: { configuration, value in
+        guard let count = value.int, count >= 0, count < 1 << 31 else { return false }
+        configuration.segments = count
+        return true
+      }),
+    flag("shared_segment_embeddings", "segments are rows of the token table", \.sharesSegments),
+    ConfigurationKey(
+      name: "hierarchical_position", synonyms: [],
+      summary: "share of the coarse row where positions are decomposed, or false",
+      get: { $0.hierarchicalPosition.map { .number($0) } ?? .bool(false) },
+      set: { configuration, value in
+        switch value {
+        case .bool(let isOn): configuration.hierarchicalPosition = isOn ? 0.4 : nil
+        default:
+          if let isOn = value.string.flatMap(Bool.init) {
+            configuration.hierarchicalPosition = isOn ? 0.4 : nil
+            return true
+          }
+          guard let share = value.double, share >= 0, share < 1 else { return false }
+          configuration.hierarchicalPosition = share == 0 ? nil : share
+        }
+        return true
+      }),
+    flag("custom_position_ids", "positions are an input", \.givenPositions),
+    ConfigurationKey(
+      name: "pad_token_id", synonyms: [], summary: "the padding token's id",
+      get: { .number($0.paddingToken) },
+      set: { configuration, value in
+        guard let id = value.int, id >= 0, id < 1 << 31 else { return false }
+        configuration.paddingToken = id
+        return true
+      }),
+    count("max_relative_position", "NEZHA: distances are clipped to this", \.relativePositions),
+    count("relative_attention_num_buckets", "T5: rows of the table of distances", \.buckets),
+    count("relative_attention_max_distance", "T5: where distances stop to count", \.bucketDistance),
+    flag("cross_position_bias", "T5: cross-attention has the position bias", \.crossPositionBias),
+    flag("rotary_value", "RoFormer: values are rotated too", \.rotatesValues),
+    flag(
+      "residual_attention_scores", "each layer's scores are added to the next one's",
+      \.residualScores),
+    choice("normalization", "softmax, softmax_plus or squared_relu", \.normalization),
+    count("layer_norm_cond_size", "width of the norms' condition", \.conditionSize),
     count(
-      "type_vocab_size", "rows of the segment table", \.segments, also: ["segment_vocab_size"]),
+      "layer_norm_cond_hidden_size", "width of its hidden layer", \.conditionHiddenSize),
+    choice("layer_norm_cond_hidden_act", "activation of that layer", \.conditionActivation),
+    flag(
+      "tie_word_embeddings", "the language model's decoder is the token table", \.tiesDecoder),
+    flag("scale_decoder_outputs", "states are divided by √hidden_size before it", \.scalesDecoder),
     ConfigurationKey(
       name: "num_hidden_groups", synonyms: [], summary: "ALBERT: groups of shared layers",
       get: { .number($0.groups ?? $0.layers) },
@@ -147,8 +258,30 @@ public struct ConfigurationKey: Sendable {
         return true
       }),
     count("inner_group_num", "ALBERT: layers inside a group", \.innerGroups),
-    choice(
-      "hidden_act", "activation of the feed-forward", \.activation, also: ["activation"]),
+    ConfigurationKey(
+      name: "hidden_act", synonyms: ["activation", "activation_function"],
+      summary: "activation of the feed-forward; a list where it is gated",
+      get: { configuration in
+        let names = ([configuration.activation] + configuration.gates).map(\.rawValue)
+        return names.count == 1 ? .string(names[0]) : .array(names.map { .string($0) })
+      },
+      set: { configuration, value in
+        let names =
+          value.array?.map(\.string) ?? value.string?.split(separator: ",").map(String.init)
+        let list = names?.map { $0.flatMap(Activation.init(rawValue:)) } ?? []
+        guard let first = list.first, let first, !list.contains(nil) else { return false }
+        configuration.activation = first
+        configuration.gates = list.dropFirst().compactMap(\.self)
+        return true
+      }),
+    ConfigurationKey(
+      name: "head_act", synonyms: [], summary: "activation of the MLM transform",
+      get: { .string(($0.headActivation ?? $0.activation).rawValue) },
+      set: { configuration, value in
+        guard let choice = value.string.flatMap(Activation.init(rawValue:)) else { return false }
+        configuration.headActivation = choice
+        return true
+      }),
     choice("pooler_activation", "activation of the pooler", \.poolerActivation),
     number("embedding_norm_eps", "epsilon of the embeddings' LayerNorm", \.embeddingNormEpsilon),
     number("block_norm_eps", "epsilon of the blocks' LayerNorms", \.blockNormEpsilon),
@@ -162,11 +295,9 @@ public struct ConfigurationKey: Sendable {
   /// which they do not.
   static let unsupported: [String: [JSON]] = [
     "position_embedding_type": [.string("absolute")],
-    "hierarchical_position": [.bool(false)],
-    "shared_segment_embeddings": [.bool(false)],
-    "residual_attention_scores": [.bool(false)],
-    "custom_position_ids": [.bool(false)],
     "add_cross_attention": [.bool(false)],
+    "scale_attn_by_inverse_layer_idx": [.bool(false)],
+    "scale_attn_weights": [.bool(true)],
   ]
 
   /// The keys that `layer_norm_eps` sets all at once.
@@ -181,6 +312,19 @@ public struct ConfigurationKey: Sendable {
       set: { configuration, value in
         guard let count = value.int, count > 0, count < 1 << 31 else { return false }
         configuration[keyPath: path] = count
+        return true
+      })
+  }
+
+  private static func flag(
+    _ name: String, _ summary: String,
+    _ path: any WritableKeyPath<Configuration, Bool> & Sendable
+  ) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name, synonyms: [], summary: summary, get: { .bool($0[keyPath: path]) },
+      set: { configuration, value in
+        guard let isOn = value.bool ?? value.string.flatMap(Bool.init) else { return false }
+        configuration[keyPath: path] = isOn
         return true
       })
   }

@@ -24,6 +24,19 @@ public protocol Dialect: Sendable {
   /// - Throws: ``CheckpointError`` when a tensor has a name of the family but no place in it.
   func bind(_ checkpoint: Checkpoint, family: String) throws(CheckpointError) -> Binding
 
+  /// Recognises layers that a user or a task has put on top, and moves them from what is carried to
+  /// ``Binding/tops`` and its weights.
+  ///
+  /// - Parameter said: what `--set head.NAME=VALUE` says of layers, by name.
+  /// - Throws: ``CheckpointError`` when what is said does not fit the file.
+  func bindTops(
+    _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
+    said: [(name: String, value: String)]
+  ) throws(CheckpointError)
+
+  /// A configuration file in ckpt's keys, where the framework's own mean something else.
+  func translated(_ configuration: JSON, family: String) -> JSON
+
   /// What the framework computes where a file leaves it open, by configuration key.
   func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
 
@@ -53,6 +66,15 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public func bindTops(
+    _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
+    said: [(name: String, value: String)]
+  ) throws(CheckpointError) {
+    guard let first = said.first else { return }
+    throw CheckpointError(
+      .usage, Place(member: "--set head.\(first.name)"), "\(name) names its heads itself")
+  }
+  public func translated(_ configuration: JSON, family: String) -> JSON { configuration }
   public func stated(in checkpoint: Checkpoint) -> [(String, JSON)] { [] }
   public func remarks(on configuration: JSON) -> [String] { [] }
   public func arranged(_ spelling: Spelling, for format: String) -> Spelling { spelling }
@@ -79,6 +101,8 @@ public enum DialectRegistry {
 public struct Binding: Sendable {
   /// Canonical weights, in canonical layout.
   public var weights: [Weight] = []
+  /// Layers on top whose place is known; their weights are among ``weights``.
+  public var tops: [TopLayer] = []
   /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
   public var carried: [Group] = []
   /// Tensors that do not travel to another form, and why (optimizer state).

@@ -203,25 +203,16 @@ extension HuggingFace {
           target: tensor.name, sources: sources, operation: operation, dtype: tensor.dtype,
           shape: tensor.shape))
     }
-    for weight in model.weights + identityProjection(architecture, model) {
-      guard let (name, transposed) = table.spelled(weight.name, alternative: fit.prefixed ? 0 : 1)
-      else {
-        throw CheckpointError(
-          .unsupported, .tensor(weight.name),
-          "\(architecture.family) has no place for it in transformers")
+    let written = try table.spell(
+      model.weights + identityProjection(architecture, model), alternative: fit.prefixed ? 0 : 1,
+      framework: "transformers' \(architecture.family)")
+    for var row in written {
+      if row.canonical == ["embeddings.token"], architecture.heads.contains(.mlm) {
+        row.tensor.aliases = [fit.decoder + ".weight"]
+      } else if row.canonical == ["mlm.bias"] {
+        row.tensor.aliases = [fit.decoder + ".bias"]
       }
-      // A matrix that was only turned round for reading is written as it is stored.
-      var tensor = (transposed ? weight.tensor.transposed() : weight.tensor).renamed(name)
-      if weight.name == "embeddings.token", architecture.heads.contains(.mlm) {
-        tensor.aliases = [fit.decoder + ".weight"]
-      } else if weight.name == "mlm.bias" {
-        tensor.aliases = [fit.decoder + ".bias"]
-      } else {
-        tensor.aliases = []
-      }
-      let operation = [weight.operation, transposed ? "transposed" : ""]
-        .filter { !$0.isEmpty }.joined(separator: ", ")
-      add(tensor, weight.sources, operation)
+      add(row.tensor, row.sources, row.operation)
     }
     for group in model.carried {
       for tensor in group.tensors { add(tensor, [tensor.name], "carried") }

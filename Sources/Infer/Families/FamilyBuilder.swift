@@ -11,9 +11,9 @@ public protocol FamilyBuilder: Sendable {
 
 /// The list of builders.
 public enum FamilyRegistry {
-  public static let all: [any FamilyBuilder] = [
-    EncoderBuilder(family: "bert"), EncoderBuilder(family: "albert"),
-  ]
+  public static let all: [any FamilyBuilder] = ArchitectureRegistry.all.map {
+    TransformerBuilder(family: $0.name)
+  }
 
   /// The graph of an architecture.
   public static func graph(_ architecture: FamilyArchitecture) throws(InferError) -> Graph {

@@ -13,18 +13,37 @@ public enum Probes {
   public static func text(
     for configuration: Configuration, rows: Int = 4, longest: Int = 24, seed: UInt64 = 1
   ) -> TextInputs {
+    let c = configuration
     var random = SplitMix64(seed: seed)
-    let longest = max(1, min(longest, configuration.positions))
-    let batch = (0..<max(rows, 1)).map { row -> (tokens: [Int32], segments: [Int32]) in
-      let length = max(min(2, longest), longest - row * longest / max(rows - 1, 1))
-      let second = length - length / 3  // where the second segment begins
-      let last = Int32(clamping: max(configuration.vocabularySize - 1, 1))
-      return (
-        (0..<length).map { _ in Int32.random(in: 1...last, using: &random) },
-        (0..<length).map { $0 >= second && configuration.segments > 1 ? 1 : 0 }
-      )
+    // Positions behind a padding id begin behind its row of the table.
+    let room = c.positions - (c.paddingToken == 0 ? 0 : c.paddingToken + 1)
+    let isBounded = c.positions > 0 && c.hierarchicalPosition == nil
+    let longest = max(1, isBounded ? min(longest, room) : longest)
+    func batch(_ longest: Int) -> [(tokens: [Int32], segments: [Int32])] {
+      (0..<max(rows, 1)).map { row in
+        let length = max(min(2, longest), longest - row * longest / max(rows - 1, 1))
+        let second = length - length / 3  // where the second segment begins
+        let last = Int32(clamping: max(c.vocabularySize - 1, 1))
+        return (
+          (0..<length).map { _ in Int32.random(in: 1...last, using: &random) },
+          (0..<length).map { $0 >= second && c.segments > 1 ? 1 : 0 }
+        )
+      }
     }
-    return TextInputs(rows: batch)
+    var arrays = TextInputs(rows: batch(longest)).arrays
+    // What only some models take: a decoder's shorter rows, states, a condition.
+    let targets = TextInputs(rows: batch(max(1, longest * 2 / 3))).arrays
+    arrays[Input.decoderTokens] = targets[Input.tokens]
+    arrays[Input.decoderMask] = targets[Input.mask]
+    func noise(_ shape: [Int]) -> NDArray<Float> {
+      NDArray(
+        shape: shape,
+        values: (0..<shape.reduce(1, *)).map { _ in Float.random(in: -1...1, using: &random) })
+    }
+    let shape = arrays[Input.tokens]?.shape ?? [1, 1]
+    if c.hasDecoder, !c.hasEncoder { arrays[Input.context] = noise(shape + [c.hiddenSize]) }
+    if c.conditionSize > 0 { arrays[Input.condition] = noise([shape[0], c.conditionSize]) }
+    return TextInputs(arrays: arrays)
   }
 }
 
@@ -33,12 +52,15 @@ extension Configuration {
   public func common(with other: Configuration) -> Configuration {
     var common = self
     common.vocabularySize = min(vocabularySize, other.vocabularySize)
-    common.positions = min(positions, other.positions)
+    // A model without a table takes any length.
+    common.positions =
+      positions == 0 || other.positions == 0
+      ? max(positions, other.positions) : min(positions, other.positions)
+    common.paddingToken = max(paddingToken, other.paddingToken)
     common.segments = min(segments, other.segments)
     return common
   }
 }
-
 /// A small generator that gives the same numbers everywhere.
 ///
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.

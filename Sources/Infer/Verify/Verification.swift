@@ -207,7 +207,7 @@ extension Verification {
     guard let kept = correspondence.tokens else { return inputs.arrays }
     var arrays = inputs.arrays
     let numbers = Dictionary(kept.enumerated().map { ($1, $0) }) { first, _ in first }
-    arrays[EncoderBuilder.tokens]?.values = (inputs.arrays[EncoderBuilder.tokens]?.values ?? [])
+    arrays[Input.tokens]?.values = (inputs.arrays[Input.tokens]?.values ?? [])
       .map { Float(numbers[Int($0)] ?? 0) }
     return arrays
   }
@@ -215,12 +215,14 @@ extension Verification {
 
 extension RunnableModel {
   /// Each weight by the place where it is used: `layers.3.…` also where layers are shared.
+  ///
+  /// Weights that only decoding needs (a CRF's transitions) are among them.
   var weightUses: [String: String] {
     var uses: [String: String] = [:]
     let blocks = Set(architecture.configuration.blocks)
     // What stands behind the block's name, for each stored block.
     var parts: [String: [Substring]] = [:]
-    for name in graph.weights.map({ graph[$0].name }) {
+    for name in weightNames {
       // `layers.3` and `groups.0.1` are the first two and three parts of a name.
       let ends = name.indices.filter { name[$0] == "." }
       guard let end = ends.prefix(3).first(where: { blocks.contains(String(name[..<$0])) }) else {
@@ -235,21 +237,4 @@ extension RunnableModel {
     }
     return uses
   }
-}
-
-extension TextInputs {
-  /// The first rows and positions.
-  func cut(rows: Int, length: Int) -> TextInputs {
-    let (rows, columns) = (min(rows, batch), min(length, self.length))
-    return TextInputs(
-      arrays: arrays.mapValues { array in
-        NDArray(
-          shape: [rows, columns],
-          values: (0..<rows).flatMap { row in
-            array.values[(row * self.length)..<(row * self.length + columns)]
-          })
-      })
-  }
-
-  private init(arrays: [String: NDArray<Float>]) { self.arrays = arrays }
 }

@@ -1,0 +1,57 @@
+/// T5 (arXiv 1910.10683), version 1.0 (relu, tied) and 1.1 (gated, a decoder table of its own):
+/// encoder and decoder, or one of the two.
+public struct T5: Family {
+  public init() {}
+
+  public var name: String { "t5" }
+  public var aliases: [String] {
+    ["t5.1.0", "t5.1.1", "t5_encoder", "t5_decoder"]
+  }
+  public var summary: String { "T5 1.0 and 1.1: encoder, decoder, or both" }
+  public var possibleHeads: [Head] { [.lm] }
+  /// The table of distances tells the heads.
+  public var stated: [String] { [] }
+  public var structure: Structure {
+    var structure = Structure()
+    structure.position = .buckets
+    structure.placement = .before
+    structure.norm = .scale
+    structure.embeddingNorm = false
+    structure.biases = false
+    structure.scalesScores = false
+    structure.encoderDecoder = true
+    return structure
+  }
+
+  public func heads(_ names: Set<String>, _ configuration: Configuration) -> Set<Head> {
+    configuration.hasDecoder && (configuration.tiesDecoder || names.contains("lm.kernel"))
+      ? [.lm] : []
+  }
+
+  public func check(_ configuration: Configuration) throws(CheckpointError) {
+    try Transformer.check(configuration, structure)
+    guard configuration.hasEncoder || configuration.hasDecoder else {
+      throw CheckpointError(.mismatch, Place(), "has neither an encoder nor a decoder")
+    }
+  }
+}
+
+/// mT5 (arXiv 2010.11934): a T5 1.1 under names of its own.
+public struct MT5: Family {
+  public init() {}
+
+  public var name: String { "mt5" }
+  public var aliases: [String] { ["mt5.1.1"] }
+  public var summary: String { "mT5: T5 1.1 for many languages" }
+  public var possibleHeads: [Head] { T5().possibleHeads }
+  public var stated: [String] { [] }
+  public var structure: Structure { T5().structure }
+
+  public func heads(_ names: Set<String>, _ configuration: Configuration) -> Set<Head> {
+    T5().heads(names, configuration)
+  }
+
+  public func check(_ configuration: Configuration) throws(CheckpointError) {
+    try T5().check(configuration)
+  }
+}
