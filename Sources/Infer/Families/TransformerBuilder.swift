@@ -47,6 +47,8 @@ struct TransformerBuild {
   var graph = Graph()
   /// The condition behind its hidden layer, by the norm that has one, else the input itself.
   var condition: Graph.ID?
+  /// Whether layers on top answer.
+  var hasTops = false
 
   init(_ structure: Structure, _ configuration: Configuration) {
     self.structure = structure
