@@ -132,7 +132,7 @@ extension KernelTests {
   }
 
   /// Where the bucket changes among the distances −600 … 600, by transformers 5.23
-  /// (`T5Attention._relative_position_bucket`); bert4keras' formula in NumPy's float32 agrees.
+  /// (`T5Attention._relative_position_bucket`); bert4keras' formula in TensorFlow agrees.
   static let buckets: [(isBidirectional: Bool, buckets: Int, max: Int, changes: [(Int, Int)])] = [
     (
       true, 32, 128,
