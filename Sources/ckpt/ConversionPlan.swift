@@ -112,7 +112,11 @@ extension Conversion {
         }
         return copy
       }
-      let spelled = try target.spell(result)
+      let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
+        try opening.vocabulary.map { path throws(CheckpointError) in
+          try Vocabulary(contentsOf: path)
+        }
+      }
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
       for name in spelled.unexpected where !carried.contains(name) {

@@ -16,8 +16,18 @@ public protocol Dialect: Sendable {
   /// The weights' customary file name in a folder.
   var fileName: String { get }
 
+  /// The configuration's customary file name in a folder.
+  var configurationName: String { get }
+
   /// The family that the names (and the configuration) show, or `nil`.
-  func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String?
+  ///
+  /// - Throws: ``CheckpointError`` of kind `notRecognised`, when they are the dialect's and those of
+  ///   several families.
+  func recognise(_ checkpoint: Checkpoint, configuration: JSON?) throws(CheckpointError) -> String?
+
+  /// The dialect as it reads one of several models in a file, which `--set part=NAME` chooses; `nil`
+  /// when it knows none of that name.
+  func reading(part: String) -> (any Dialect)?
 
   /// Binds stored tensors to canonical weights, in canonical layout.
   ///
@@ -36,6 +46,9 @@ public protocol Dialect: Sendable {
 
   /// A configuration file in ckpt's keys, where the framework's own mean something else.
   func translated(_ configuration: JSON, family: String) -> JSON
+
+  /// Weights that the framework computes and does not store.
+  func made(_ configuration: Configuration, family: String) -> [Weight]
 
   /// What the framework computes where a file leaves it open, by configuration key.
   func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
@@ -57,6 +70,13 @@ public protocol Dialect: Sendable {
   /// - Throws: ``CheckpointError`` of kind `unsupported`, when the framework has no place for it.
   func spell(_ model: Model) throws(CheckpointError) -> Spelling
 
+  /// The spelling with the vocabulary in it, where the framework keeps both in one file.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `mismatch`, when the vocabulary is not the model's.
+  func joined(
+    _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
+  ) throws(CheckpointError) -> Spelling
+
   /// The spelling as the framework keeps it in a format, where that has names of its own.
   func arranged(_ spelling: Spelling, for format: String) -> Spelling
 
@@ -66,6 +86,12 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public var configurationName: String { "config.json" }
+  public func reading(part: String) -> (any Dialect)? { nil }
+  public func made(_ configuration: Configuration, family: String) -> [Weight] { [] }
+  public func joined(
+    _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
+  ) throws(CheckpointError) -> Spelling { spelling }
   public func bindTops(
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
@@ -83,7 +109,7 @@ extension Dialect {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [Bert4keras(), HuggingFace()]
+  public static let all: [any Dialect] = [Bert4keras(), HuggingFace(), Google()]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
