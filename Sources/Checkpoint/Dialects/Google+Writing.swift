@@ -182,6 +182,9 @@ extension Google {
       json.set("scale_decoder_outputs", .bool(c.scalesDecoder))
     default: break
     }
+    let usual =
+      architecture.family == "gau_alpha" ? Configuration.Normalization.softmaxPlus : .softmax
+    if c.normalization != usual { json.set("normalization", .string(c.normalization.rawValue)) }
     // What a reader would take for another function, were it not said.
     for key in ["hierarchical_position", "residual_attention_scores", "shared_segment_embeddings"] {
       guard let key = ConfigurationKey.named(key) else { continue }
