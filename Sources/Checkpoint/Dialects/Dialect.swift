@@ -109,7 +109,7 @@ extension Dialect {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [Bert4keras(), HuggingFace(), Google()]
+  public static let all: [any Dialect] = [Bert4keras(), HuggingFace(), Google(), GGUFBERT()]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
