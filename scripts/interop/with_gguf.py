@@ -105,7 +105,7 @@ def bert_metadata(path, config, tokens, file_type):
     made.add_tokenizer_model('bert')
     made.add_tokenizer_pre('default')
     rows = config['vocab_size']
-    made.add_token_list([phantom(token) for token in tokens] + ['[PAD%d]' % i for i in range(len(tokens), rows)])
+    made.add_token_list([phantom(token) for token in tokens + ['[PAD%d]' % i for i in range(len(tokens), rows)]])
     kinds = [gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens]
     made.add_token_types(kinds + [gguf.TokenType.UNUSED] * (rows - len(tokens)))
     ids = {token: tokens.index(token) for token in SPECIAL}
@@ -150,6 +150,7 @@ def check_bert(dtype):
         require(ours.get(name) == theirs.get(name), '%s is %s, not %s' % (name, ours.get(name), theirs.get(name)))
     back = place('gguf', 'bert.safetensors')
     convert(result, back, '--to', 'huggingface')
+    require(back.with_suffix('.vocab.txt').read_text() == vocab.read_text(), 'the vocabulary comes back otherwise')
     return '%d tensors, %d fields' % (len(reader.tensors), len(theirs))
 
 

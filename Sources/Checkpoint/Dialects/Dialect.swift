@@ -77,6 +77,9 @@ public protocol Dialect: Sendable {
     _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
   ) throws(CheckpointError) -> Spelling
 
+  /// The vocabulary that a file of weights holds, where the framework keeps both in one.
+  func vocabulary(in checkpoint: Checkpoint) -> Vocabulary?
+
   /// The spelling as the framework keeps it in a format, where that has names of its own.
   func arranged(_ spelling: Spelling, for format: String) -> Spelling
 
@@ -92,6 +95,7 @@ extension Dialect {
   public func joined(
     _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
   ) throws(CheckpointError) -> Spelling { spelling }
+  public func vocabulary(in checkpoint: Checkpoint) -> Vocabulary? { nil }
   public func bindTops(
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]

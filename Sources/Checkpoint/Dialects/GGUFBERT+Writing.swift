@@ -186,7 +186,7 @@ extension GGUFBERT {
       types.append(isControl ? .control : .normal)
     }
     for row in texts.count..<rows {
-      texts.append("[PAD\(row)]")
+      texts.append(GGUFBERT.phantom("[PAD\(row)]"))
       types.append(.unused)
     }
     var checkpoint = result.checkpoint
@@ -212,6 +212,29 @@ extension GGUFBERT {
     }
     result.checkpoint = checkpoint
     return result
+  }
+
+  public func vocabulary(in checkpoint: Checkpoint) -> Vocabulary? {
+    func attribute(_ key: String) -> Attribute? {
+      checkpoint.attributes.first { $0.name == "tokenizer.ggml.\(key)" }
+    }
+    guard attribute("model")?.text == "bert", let texts = attribute("tokens")?.texts,
+      case .numbers(.i32, [texts.count], let bytes)? = attribute("token_type")?.value
+    else { return nil }
+    let types = Elements.load(bytes, Int32.self)
+    // What fills the table up is no token.
+    let count = (types.lastIndex { $0 != TokenType.unused.rawValue } ?? -1) + 1
+    return Vocabulary(
+      tokens: (0..<count).map { index in
+        types[index] == TokenType.control.rawValue
+          ? texts[index] : GGUFBERT.wordPiece(texts[index])
+      })
+  }
+
+  /// The inverse of ``phantom(_:)``.
+  private static func wordPiece(_ text: String) -> String {
+    let scalars = text.unicodeScalars
+    return scalars.first == "\u{2581}" ? String(scalars.dropFirst()) : "##" + text
   }
 
   /// WordPiece as llama.cpp stores it: a word's beginning is marked, not its continuation.
