@@ -15,7 +15,7 @@ public struct Bert4keras: Dialect {
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
     let bundle = Bert4kerasBundle(
       checkpoint.tensors, isTied: Bert4keras.isTied(configuration))
-    let names = Set((bundle?.layers ?? layers(of: checkpoint)).map(\.name))
+    let names = Set((bundle?.layers ?? checkpoint.kerasLayers).map(\.name))
     guard names.contains("Embedding-Token") else { return nil }
     if names.contains("Transformer-MultiHeadSelfAttention") { return "albert" }
     guard names.contains("Transformer-0-MultiHeadSelfAttention") else { return nil }
@@ -29,35 +29,11 @@ public struct Bert4keras: Dialect {
     guard
       let bundle = Bert4kerasBundle(
         checkpoint.tensors, isTied: { family == "albert" && $0 == 1 })
-    else { return try table.bind(layers(of: checkpoint), family: family) }
+    else { return try table.bind(checkpoint.kerasLayers, family: family) }
     var binding = try table.bind(bundle.layers, family: family)
     binding.carried = bundle.named(binding.carried)
     binding.left += bundle.left
     return binding
-  }
-
-  /// The checkpoint's groups; a file without groups is grouped by the first part of its names.
-  private func layers(of checkpoint: Checkpoint) -> [Group] {
-    guard checkpoint.groups.count == 1, checkpoint.groups[0].name.isEmpty else {
-      return checkpoint.groups.map { group in
-        var layer = group
-        layer.name = group.name.replacingPrefix("model_weights/", with: "")
-        return layer
-      }
-    }
-    var groups: [Group] = []
-    var places: [String: Int] = [:]
-    for tensor in checkpoint.groups[0].tensors {
-      let plain = tensor.name.replacingPrefix("model_weights/", with: "")
-      let layer = plain.split(separator: "/").first.map(String.init) ?? plain
-      if let index = places[layer] {
-        groups[index].tensors.append(tensor)
-      } else {
-        places[layer] = groups.count
-        groups.append(Group(name: layer, tensors: [tensor]))
-      }
-    }
-    return groups
   }
 
   private func table(_ family: String) -> LayerTable {

@@ -69,7 +69,9 @@ struct KerasGraph {
     "Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
   ]
 
-  func isIdle(_ name: String) -> Bool { layers[name].map { KerasGraph.idle.contains($0.kind) } ?? false }
+  func isIdle(_ name: String) -> Bool {
+    layers[name].map { KerasGraph.idle.contains($0.kind) } ?? false
+  }
 
   /// Whether a Lambda is `lambda x: x[:, 0]`: its bytecode, which Python 3.6 to 3.12 begin alike, and
   /// its constants `None` and 0.

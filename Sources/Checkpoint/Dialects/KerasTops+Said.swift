@@ -26,7 +26,8 @@ extension KerasTops {
         } else {
           guard input == nil else {
             throw CheckpointError(
-              .usage, Said.place(name, text), "says two places: \(input?.description ?? ""), \(word)")
+              .usage, Said.place(name, text),
+              "says two places: \(input?.description ?? ""), \(word)")
           }
           input = TopLayer.Input(word)
         }

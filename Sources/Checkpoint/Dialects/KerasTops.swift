@@ -106,7 +106,8 @@ struct KerasTops {
       guard let output = said.output ?? KerasTops.output(config, base.activation) else {
         throw CheckpointError(
           .unsupported, Place(), "has an activation that ckpt does not know",
-          hint: "say one of softmax, \(Activation.allCases.map(\.rawValue).joined(separator: ", "))")
+          hint: "say one of softmax, \(Activation.allCases.map(\.rawValue).joined(separator: ", "))"
+        )
       }
       kind = .dense(output)
     case .crf: kind = .crf
@@ -120,7 +121,8 @@ struct KerasTops {
       guard part.outputSize % (2 * heads) == 0 else {
         throw CheckpointError(
           .mismatch, Place(),
-          "\(heads) heads do not divide the layer's \(part.outputSize) columns into queries and keys")
+          "\(heads) heads do not divide the layer's \(part.outputSize) columns into queries and keys"
+        )
       }
       outputSize = heads
       kind = .globalPointer(
