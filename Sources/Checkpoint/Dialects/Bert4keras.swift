@@ -173,8 +173,9 @@ extension Bert4keras {
       checkpoint: Checkpoint(format: format, groups: groups),
       configuration: spelled(configuration, architecture, model),
       rows: rows,
-      loadsAs: "build_transformer_model(config, model='\(kind)'\(flags))"
-        + "\(KerasTops.loading(architecture.tops)).load_weights(file)",
+      loadsAs: KerasTops.built(
+        "build_transformer_model(config, model='\(kind)'\(flags))", architecture.tops)
+        + ".load_weights(file)",
       missing: [],
       unexpected: model.carried.flatMap(\.tensors).map(\.name),
       remarks: try remarks(architecture))
@@ -266,9 +267,7 @@ extension Bert4keras {
       set("num_hidden_groups", .number(c.groups ?? c.layers))
       set("inner_group_num", .number(1))
     }
-    if c.transitionMultiplier != 1, architecture.tops.contains(where: \.hasTransitions) {
-      set("transition_multiplier", .number(c.transitionMultiplier))
-    }
+    KerasTops.note(model, in: &json)
     return json
   }
 

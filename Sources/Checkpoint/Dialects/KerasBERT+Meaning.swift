@@ -120,9 +120,9 @@ extension KerasBERT {
     return Spelling(
       checkpoint: Checkpoint(format: format, groups: groups),
       configuration: spelled(c, model), rows: rows,
-      loadsAs: "build_model_from_config(config, "
-        + "training=\(architecture.heads.isEmpty ? "False" : "True"))[0]"
-        + "\(KerasTops.loading(architecture.tops)).load_weights(file\(isPart ? ", by_name=True" : ""))",
+      loadsAs: KerasTops.built(
+        "build_model_from_config(config, training=\(architecture.heads.isEmpty ? "False" : "True"))[0]",
+        architecture.tops) + ".load_weights(file\(isPart ? ", by_name=True" : ""))",
       missing: [],
       unexpected: model.carried.flatMap(\.tensors).map(\.name),
       remarks: remarks)
@@ -190,9 +190,7 @@ extension KerasBERT {
     ] {
       json.set(key, .number(value))
     }
-    if c.transitionMultiplier != 1, model.architecture.tops.contains(where: \.hasTransitions) {
-      json.set("transition_multiplier", .number(c.transitionMultiplier))
-    }
+    KerasTops.note(model, in: &json)
     return json
   }
 }

@@ -129,6 +129,7 @@ public struct KerasBERT: Dialect {
   ) throws(CheckpointError) {
     let base = KerasTops.Base(
       pooler: "NSP-Dense", first: ["Extract"], block: "Encoder-", activation: { activation($0) })
-    try KerasTops(binding, of: checkpoint, base: base, said: said).move(in: &binding)
+    try KerasTops(binding, of: checkpoint, configuration: configuration, base: base, said: said)
+      .move(in: &binding)
   }
 }

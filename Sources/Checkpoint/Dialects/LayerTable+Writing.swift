@@ -73,7 +73,7 @@ extension TopLayer {
   }
 
   /// Whether it holds transitions.
-  var hasTransitions: Bool {
+  public var hasTransitions: Bool {
     switch kind {
     case .crf, .memm: true
     default: false
