@@ -232,6 +232,8 @@ struct Bert4kerasBundle {
     _ index: Int, of layer: Group, names: ArraySlice<String>
   ) -> [String] {
     let leaf = (names.last ?? "").split(separator: ":").first.map(String.init) ?? ""
+    // keras-bert's own weights carry their layer's name.
+    if leaf.hasPrefix("\(layer.name)_") { return [String(leaf.dropFirst(layer.name.count + 1))] }
     if layer.name.hasSuffix("-MultiHeadSelfAttention"), layer.tensors.count == 8 {
       return [attention[index / 2], leaf]
     }
@@ -246,6 +248,11 @@ struct Bert4kerasBundle {
     }
     return inner + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
   }
+}
+
+extension Tensor {
+  /// The name in the file, where a variable of a checkpoint of objects goes by its own.
+  var storedName: String { aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? name }
 }
 
 extension Bert4keras {

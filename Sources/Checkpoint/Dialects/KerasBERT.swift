@@ -15,14 +15,26 @@ public struct KerasBERT: Dialect {
   public var fileName: String { "weights.h5" }
 
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
-    let isOwn = checkpoint.tensors.contains { $0.name.contains("-MultiHeadSelfAttention_Wq") }
-    return isOwn && checkpoint.kerasLayers.contains { $0.name == "Embedding-Token" } ? "bert" : nil
+    let isOwn = checkpoint.tensors.contains { tensor in
+      ([tensor.name] + tensor.aliases).contains { $0.contains("-MultiHeadSelfAttention_Wq") }
+    }
+    return isOwn && layers(checkpoint).contains { $0.name == "Embedding-Token" } ? "bert" : nil
+  }
+
+  /// The layers of a file, or of a checkpoint of objects by the variables' own names.
+  private func layers(_ checkpoint: Checkpoint) -> [Group] {
+    Bert4kerasBundle(checkpoint.tensors, isTied: { _ in false }).map { $0.named($0.layers) }
+      ?? checkpoint.kerasLayers
+  }
+
+  public func arranged(_ spelling: Spelling, for format: String) -> Spelling {
+    format == TFCheckpoint().name ? Bert4kerasBundle.arranged(spelling) : spelling
   }
 
   public func bind(
     _ checkpoint: Checkpoint, family: String
   ) throws(CheckpointError) -> Binding {
-    let layers = checkpoint.kerasLayers
+    let layers = layers(checkpoint)
     for layer in layers where !layer.tensors.isEmpty {
       if let what = KerasBERT.refused.first(where: { layer.name.hasSuffix($0.suffix) })?.what {
         throw CheckpointError(
@@ -30,6 +42,10 @@ public struct KerasBERT: Dialect {
       }
     }
     var binding = try KerasBERT.table.bind(layers, family: family)
+    for index in binding.weights.indices {
+      binding.weights[index].sources = [binding.weights[index].tensor.storedName]
+    }
+    binding.left += Bert4kerasBundle(checkpoint.tensors, isTied: { _ in false })?.left ?? []
     guard let graph = KerasGraph(checkpoint) else { return binding }
     for layer in layers {
       let config = graph[layer.name]?.config

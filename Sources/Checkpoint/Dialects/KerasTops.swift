@@ -384,8 +384,7 @@ struct KerasTops {
         let index = binding.carried.firstIndex(where: { $0.name == top.name })
       else { continue }
       binding.weights += zip(top.weights, part.tensors).map { spec, tensor in
-        let stored = tensor.aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? tensor.name
-        return Weight(spec.name, tensor, sources: [stored])
+        Weight(spec.name, tensor, sources: [tensor.storedName])
       }
       binding.carried[index].tensors = []
     }
