@@ -46,6 +46,19 @@ void ckpt_add(const float *a, const float *b, float *y, size_t count) {
   kernels()->add(a, b, y, count);
 }
 
+void ckpt_hadamard(const float *a, const float *b, float *y, size_t count) {
+  kernels()->hadamard(a, b, y, count);
+}
+
+void ckpt_rotate(const float *x, const float *cosines, const float *sines, float *y, size_t pairs) {
+  kernels()->rotate(x, cosines, sines, y, pairs);
+}
+
+void ckpt_rms_norm(const float *x, const float *gamma, const float *beta, float epsilon, float *y,
+                   size_t width) {
+  kernels()->rms_norm(x, gamma, beta, epsilon, y, width);
+}
+
 void ckpt_layer_norm(const float *x, const float *residual, const float *gamma, const float *beta,
                      float epsilon, float *y, size_t width) {
   kernels()->layer_norm(x, residual, gamma, beta, epsilon, y, width);

@@ -1,4 +1,4 @@
-// Activations, sums, layer normalization and softmax for one instruction set; see vector.h.
+// Activations, sums, products, rotations, normalizations and softmax for one instruction set; see vector.h.
 
 // One loop per activation: `x` is the element, the expression its value.
 #define EACH(expression)                                       \
@@ -62,6 +62,52 @@ static void VARIANT(add)(const float *a, const float *b, float *y, size_t count)
   for (; i < count; i++) y[i] = a[i] + b[i];
 }
 
+static void VARIANT(hadamard)(const float *a, const float *b, float *y, size_t count) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES) store(y + i, load(a + i) * load(b + i));
+  for (; i < count; i++) y[i] = a[i] * b[i];
+}
+
+static void VARIANT(rotate)(const float *x, const float *cosines, const float *sines, float *y,
+                            size_t pairs) {
+  for (size_t i = 0; i < pairs; i++) {
+    const float a = x[2 * i], b = x[2 * i + 1];
+    y[2 * i] = a * cosines[i] - b * sines[i];
+    y[2 * i + 1] = b * cosines[i] + a * sines[i];
+  }
+}
+
+/// `y = (x − mean) · inverse · gamma + beta`; a null gamma is 1, a null beta 0.
+INLINE void normalized(const float *x, float mean, float inverse, const float *gamma,
+                       const float *beta, float *y, size_t width) {
+  size_t i = 0;
+  for (; i + LANES <= width; i += LANES) {
+    vf v = (load(x + i) - mean) * inverse;
+    if (gamma) v *= load(gamma + i);
+    store(y + i, beta ? v + load(beta + i) : v);
+  }
+  for (; i < width; i++) {
+    float v = (x[i] - mean) * inverse;
+    if (gamma) v *= gamma[i];
+    y[i] = beta ? v + beta[i] : v;
+  }
+}
+
+static void VARIANT(rms_norm)(const float *x, const float *gamma, const float *beta, float epsilon,
+                              float *y, size_t width) {
+  const size_t whole = width - width % LANES;
+  vf squares[2] = {};
+  float rest = 0;
+  for (size_t i = 0; i < whole; i += LANES) {
+    vf v = load(x + i);
+    squares[(i / LANES) & 1] += v * v;
+  }
+  for (size_t i = whole; i < width; i++) rest += x[i] * x[i];
+  const float square = (sum_of(squares[0] + squares[1]) + rest) / (float)width;
+  const float root = sqrtf(square + epsilon);
+  normalized(x, 0, root == 0 ? 0 : 1 / root, gamma, beta, y, width);
+}
+
 static void VARIANT(layer_norm)(const float *x, const float *residual, const float *gamma,
                                 const float *beta, float epsilon, float *y, size_t width) {
   const size_t whole = width - width % LANES;
@@ -91,10 +137,7 @@ static void VARIANT(layer_norm)(const float *x, const float *residual, const flo
   const float deviation = sqrtf(variance + epsilon);
   // A row of equal elements has no direction; without an epsilon it would divide 0 by 0.
   const float inverse = deviation == 0 ? 0 : 1 / deviation;
-  for (size_t i = 0; i < whole; i += LANES) {
-    store(y + i, (load(x + i) - mean) * inverse * load(gamma + i) + load(beta + i));
-  }
-  for (size_t i = whole; i < width; i++) y[i] = (x[i] - mean) * inverse * gamma[i] + beta[i];
+  normalized(x, mean, inverse, gamma, beta, y, width);
 }
 
 static void VARIANT(softmax)(float *row, const float *mask, float scale, size_t count) {

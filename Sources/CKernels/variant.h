@@ -10,6 +10,9 @@ struct ckpt_kernels {
   size_t panel;
   void (*activate)(enum ckpt_activation, const float *, float *, size_t);
   void (*add)(const float *, const float *, float *, size_t);
+  void (*hadamard)(const float *, const float *, float *, size_t);
+  void (*rotate)(const float *, const float *, const float *, float *, size_t);
+  void (*rms_norm)(const float *, const float *, const float *, float, float *, size_t);
   void (*layer_norm)(const float *, const float *, const float *, const float *, float, float *,
                      size_t);
   void (*softmax)(float *, const float *, float, size_t);
@@ -18,10 +21,11 @@ struct ckpt_kernels {
                    const float *, enum ckpt_activation, float *, size_t, float *);
 };
 
-#define KERNELS(name)                                                                  \
-  {                                                                                    \
-    name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(layer_norm), VARIANT(softmax), \
-        VARIANT(pack), VARIANT(multiply)                                               \
+#define KERNELS(name)                                                                   \
+  {                                                                                     \
+    name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(hadamard), VARIANT(rotate),   \
+        VARIANT(rms_norm), VARIANT(layer_norm), VARIANT(softmax), VARIANT(pack),        \
+        VARIANT(multiply)                                                               \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;

@@ -35,9 +35,20 @@ void ckpt_activate(enum ckpt_activation activation, const float *x, float *y, si
 /// `y[i] = a[i] + b[i]`.
 void ckpt_add(const float *a, const float *b, float *y, size_t count);
 
+/// `y[i] = a[i] · b[i]`.
+void ckpt_hadamard(const float *a, const float *b, float *y, size_t count);
+
+/// Turns each pair `(x[2i], x[2i + 1])` by the angle of that cosine and sine.
+void ckpt_rotate(const float *x, const float *cosines, const float *sines, float *y, size_t pairs);
+
+/// One row of root mean square normalization: `y = gamma · x / √(mean(x²) + epsilon) + beta`. A null
+/// `gamma` is 1, a null `beta` 0. A row of zeros gives `beta`.
+void ckpt_rms_norm(const float *x, const float *gamma, const float *beta, float epsilon, float *y,
+                   size_t width);
+
 /// One row of layer normalization: `y = gamma · (v − mean(v)) / √(variance(v) + epsilon) + beta`,
 /// where `v` is `x`, or `x + residual` when `residual` is not null. Mean first, variance of the
-/// differences after it. A row without deviation gives `beta`.
+/// differences after it. A row without deviation gives `beta`. A null `gamma` is 1, a null `beta` 0.
 void ckpt_layer_norm(const float *x, const float *residual, const float *gamma, const float *beta,
                      float epsilon, float *y, size_t width);
 

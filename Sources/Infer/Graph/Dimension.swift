@@ -5,13 +5,16 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
   case batch
   /// The number of positions of the inputs, padding included.
   case length
+  /// The number of positions of a decoder's inputs, padding included.
+  case targets
 
   /// The extent for a concrete run.
-  public func extent(batch: Int, length: Int) -> Int {
+  public func extent(_ extents: Extents) -> Int {
     switch self {
     case .fixed(let extent): extent
-    case .batch: batch
-    case .length: length
+    case .batch: extents.batch
+    case .length: extents.length
+    case .targets: extents.targets
     }
   }
 
@@ -20,6 +23,20 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
     case .fixed(let extent): String(extent)
     case .batch: "batch"
     case .length: "length"
+    case .targets: "targets"
     }
+  }
+}
+
+/// What the symbolic dimensions are in one run; 1 for those that its graph does not have.
+public struct Extents: Sendable, Hashable {
+  public var batch = 1
+  public var length = 1
+  public var targets = 1
+
+  public init(batch: Int = 1, length: Int = 1, targets: Int = 1) {
+    self.batch = batch
+    self.length = length
+    self.targets = targets
   }
 }

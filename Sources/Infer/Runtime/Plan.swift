@@ -1,4 +1,4 @@
-/// Where each value of a graph lies while it runs with one batch and length.
+/// Where each value of a graph lies while it runs with one set of extents.
 ///
 /// Values that are not needed at the same time share memory: a node's result takes the lowest gap
 /// that is large enough among the values that are still needed, its own operands included. Values
@@ -14,10 +14,8 @@ struct Plan {
   private(set) var scratch = 0
 
   /// - Throws: ``InferError`` when a value's size overflows.
-  init(_ graph: Graph, batch: Int, length: Int) throws(InferError) {
-    shapes = graph.values.map { value in
-      value.shape.map { $0.extent(batch: batch, length: length) }
-    }
+  init(_ graph: Graph, _ extents: Extents) throws(InferError) {
+    shapes = graph.values.map { value in value.shape.map { $0.extent(extents) } }
     offsets = [Int?](repeating: nil, count: shapes.count)
     var lastUse = graph.lastUses
     for output in graph.outputs { lastUse[output.value] = graph.nodes.count }

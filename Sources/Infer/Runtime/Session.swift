@@ -17,11 +17,6 @@ public final class Session {
   /// Plans are small, but lengths may vary without end.
   private static let preparedLimit = 256
 
-  private struct Extents: Hashable {
-    let batch: Int
-    let length: Int
-  }
-
   /// What a run with some extents needs, bound to the arena.
   private struct Prepared {
     let plan: Plan
@@ -70,8 +65,7 @@ public final class Session {
   public func run(
     _ inputs: [String: NDArray<Float>]
   ) throws(InferError) -> [String: NDArray<Float>] {
-    let (batch, length) = try graph.checked(inputs)
-    let prepared = try prepare(Extents(batch: batch, length: length))
+    let prepared = try prepare(graph.checked(inputs))
     for id in graph.inputs {
       guard let array = inputs[graph[id].name],
         let view = view(id, prepared.plan, prepared.arena, .plain)
@@ -96,7 +90,7 @@ public final class Session {
   /// The plan and steps for these extents, made at the first run with them and kept.
   private func prepare(_ extents: Extents) throws(InferError) -> Prepared {
     if let prepared = prepared[extents] { return prepared }
-    let plan = try Plan(graph, batch: extents.batch, length: extents.length)
+    let plan = try Plan(graph, extents)
     if prepared.count >= Session.preparedLimit { prepared = [:] }
     if arena.map({ $0.count < plan.size }) ?? true {
       // What was prepared points into the old memory.

@@ -30,7 +30,7 @@ struct Weights {
   private static func load(
     _ tensor: Tensor, _ value: Graph.Value, layouts: Set<WeightLayout>
   ) throws -> [WeightLayout: Buffer] {
-    let shape = value.shape.map { $0.extent(batch: 0, length: 0) }
+    let shape = value.shape.map { $0.extent(Extents()) }
     guard tensor.shape.extents == shape else {
       throw InferError(
         .graph, value.name, "has the shape \(tensor.shape.extents); expected \(shape)")

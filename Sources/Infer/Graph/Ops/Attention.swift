@@ -43,12 +43,25 @@ public struct AttentionScores: Op {
   }
 }
 
-/// A softmax over the visible positions:
+/// How scores become weights.
+public enum Normalization: String, Sendable, CaseIterable {
+  /// `exp(a) / Σ exp(a)`.
+  case softmax
+  /// The softmax of `a · log(max(l, 16)) / log(512)`, l positions being visible.
+  case softmaxPlus
+  /// `relu(a)² / l`, l positions being visible.
+  case squaredRelu
+}
+
+/// A normalization over the visible positions:
 /// `(scores [batch, heads, rows, columns], mask [batch, 1 or rows, columns]) → weights`.
 ///
-/// A row that sees nothing weighs all positions alike, as the frameworks' additive masks do.
+/// By a softmax, a row that sees nothing weighs all positions alike, as the frameworks' additive
+/// masks do; by `squaredRelu` it weighs none.
 public struct MaskedSoftmax: Op {
-  public init() {}
+  public let normalization: Normalization
+
+  public init(normalization: Normalization = .softmax) { self.normalization = normalization }
   public var name: String { "masked_softmax" }
 
   public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
@@ -73,5 +86,23 @@ public struct AttentionContext: Op {
       case .fixed(let width) = operands[1][2], heads > 0, width % heads == 0
     else { throw ShapeMismatch("weights [batch, heads, …] and a value of heads·size") }
     return [operands[0][0], operands[0][2], operands[1][2]]
+  }
+}
+
+/// Mixes heads (arXiv 2003.02436): `(x [batch, heads, rows, columns], kernel [heads, heads],
+/// bias [heads]?) → the same shape`, `y[e] = Σ_h x[h] · kernel[h, e] + bias[e]`.
+public struct TalkingHeads: Op {
+  public init() {}
+  public var name: String { "talking_heads" }
+
+  public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
+    guard (2...3).contains(operands.count), operands[0].count == 4,
+      operands[1] == [operands[0][1], operands[0][1]],
+      operands.count == 2 || operands[2] == [operands[0][1]]
+    else {
+      throw ShapeMismatch(
+        "x [batch, heads, rows, columns], a kernel [heads, heads] and at most a bias [heads]")
+    }
+    return operands[0]
   }
 }

@@ -55,18 +55,26 @@ public struct Add: Op {
   }
 }
 
-/// Layer normalization over the last axis (arXiv 1607.06450):
-/// `(x, gamma, beta) → gamma · (x − mean) / √(variance + epsilon) + beta`.
-public struct LayerNorm: Op {
-  public let epsilon: Double
-
-  public init(epsilon: Double) { self.epsilon = epsilon }
-  public var name: String { "layer_norm" }
+/// An element-wise product; the second operand's axes are the last ones of the first, and repeat
+/// over the others.
+public struct Multiply: Op {
+  public init() {}
+  public var name: String { "multiply" }
 
   public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
-    guard operands.count == 3, let width = operands[0].last, operands[1] == [width],
-      operands[2] == [width]
-    else { throw ShapeMismatch("x […, width], gamma [width], beta [width]") }
+    try Add().shape(operands)
+  }
+}
+
+/// A product with a constant.
+public struct Scale: Op {
+  public let factor: Double
+
+  public init(by factor: Double) { self.factor = factor }
+  public var name: String { "scale" }
+
+  public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
+    guard operands.count == 1 else { throw ShapeMismatch("one operand") }
     return operands[0]
   }
 }

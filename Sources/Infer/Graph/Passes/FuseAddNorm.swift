@@ -1,4 +1,4 @@
-/// `LayerNorm(Add(x, residual))` becomes an ``AddNorm``.
+/// `LayerNorm(Add(x, residual), gamma, beta)` becomes an ``AddNorm``.
 struct FuseAddNorm: Pass {
   var name: String { "fuse sums and norms" }
 
@@ -6,7 +6,8 @@ struct FuseAddNorm: Pass {
     let fusable = graph.fusable
     var replacements: [Int: Graph.Replacement] = [:]
     for (index, node) in graph.nodes.enumerated() {
-      guard let norm = node.op as? LayerNorm, fusable.contains(node.operands[0]),
+      guard let norm = node.op as? LayerNorm, node.operands.count == 3,
+        fusable.contains(node.operands[0]),
         let add = graph.node(node.operands[0], as: Add.self)
       else { continue }
       replacements[index] = .init(

@@ -9,7 +9,7 @@ struct FuseAttention: Pass {
     for (index, node) in graph.nodes.enumerated() {
       guard node.op is AttentionContext, fusable.contains(node.operands[0]),
         let softmax = graph.node(node.operands[0], as: MaskedSoftmax.self),
-        fusable.contains(softmax.operands[0]),
+        softmax.op.normalization == .softmax, fusable.contains(softmax.operands[0]),
         let scores = graph.node(softmax.operands[0], as: AttentionScores.self)
       else { continue }
       replacements[index] = .init(

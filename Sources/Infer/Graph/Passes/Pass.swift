@@ -61,8 +61,7 @@ extension Graph {
       case .input:
         map[id] = result.input(value.name, value.shape)
       case .weight:
-        map[id] = try result.weight(
-          value.name, value.shape.map { $0.extent(batch: 0, length: 0) })
+        map[id] = try result.weight(value.name, value.shape.map { $0.extent(Extents()) })
       case .node(let index):
         let operands = replacements[index]?.operands ?? nodes[index].operands
         map[id] = try result.apply(

@@ -1,5 +1,6 @@
 import CKernels
 import Checkpoint
+import Glibc
 
 extension AttentionMask {
   public func run(
@@ -70,11 +71,32 @@ extension MaskedSoftmax {
     workers.parallel(result.rows, grain: max(1, 2048 / max(columns, 1))) { range, _ in
       for index in range {
         let (batch, row) = (index / (heads * rows), maskRows == 1 ? 0 : index % rows)
-        let y = result.data + index * columns
-        y.update(from: scores.data + index * columns, count: columns)
-        ckpt_softmax(y, mask.data + (batch * maskRows + row) * columns, 1, columns)
+        let (x, y) = (scores.data + index * columns, result.data + index * columns)
+        let mask = mask.data + (batch * maskRows + row) * columns
+        switch normalization {
+        case .softmax:
+          y.update(from: x, count: columns)
+          ckpt_softmax(y, mask, 1, columns)
+        case .softmaxPlus:
+          let visible = MaskedSoftmax.visible(mask, columns)
+          y.update(from: x, count: columns)
+          ckpt_softmax(y, mask, logf(Float(max(visible, 16))) / logf(512), columns)
+        case .squaredRelu:
+          let visible = Float(MaskedSoftmax.visible(mask, columns))
+          for column in 0..<columns {
+            // Comparisons are so put that NaN stays NaN.
+            y[column] = mask[column] == 0 || x[column] < 0 ? 0 : x[column] * x[column] / visible
+          }
+        }
       }
     }
+  }
+
+  /// The number of positions that a row sees.
+  private static func visible(_ mask: UnsafePointer<Float>, _ columns: Int) -> Int {
+    var count = 0
+    for column in 0..<columns where mask[column] != 0 { count += 1 }
+    return count
   }
 }
 
@@ -103,6 +125,29 @@ extension AttentionContext {
           .init(data: weights.data + item * rows * columns, stride: columns), panels,
           into: .init(data: result.data + batch * rows * width + head * size, stride: width),
           rows: rows, columns: size, inner: columns, scratch: scratch)
+      }
+    }
+  }
+}
+
+extension TalkingHeads {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (x, kernel) = (operands[0].data, operands[1].data)
+    let bias = operands.count == 3 ? operands[2].data : nil
+    let (heads, inner) = (result.shape[1], result.shape[2] * result.shape[3])
+    workers.parallel(result.shape[0] * heads) { range, _ in
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        let target = result.data + item * inner
+        target.update(repeating: bias?[head] ?? 0, count: inner)
+        for other in 0..<heads {
+          let (source, weight) = (
+            x + (batch * heads + other) * inner, kernel[other * heads + head]
+          )
+          for index in 0..<inner { target[index] += source[index] * weight }
+        }
       }
     }
   }

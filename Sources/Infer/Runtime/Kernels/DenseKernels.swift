@@ -88,40 +88,6 @@ extension Activate {
   }
 }
 
-extension Add {
-  public func run(
-    _ operands: [View], into result: View, on workers: Workers
-  ) throws(InferError) {
-    let (a, b) = (operands[0], operands[1])
-    guard b.count > 0 else { return }
-    // Rows of the second operand's size, or of the last axis where that is all of it.
-    let width = b.count == a.count ? b.width : b.count
-    guard width > 0 else { return }
-    workers.parallel(a.count / width, grain: max(1, 4096 / width)) { range, _ in
-      for row in range {
-        let start = row * width
-        ckpt_add(a.data + start, b.data + start % b.count, result.data + start, width)
-      }
-    }
-  }
-}
-
-extension LayerNorm {
-  public func run(
-    _ operands: [View], into result: View, on workers: Workers
-  ) throws(InferError) {
-    let (x, gamma, beta) = (operands[0].data, operands[1].data, operands[2].data)
-    let width = result.width
-    guard width > 0 else { return }
-    workers.parallel(result.rows, grain: max(1, 4096 / width)) { range, _ in
-      for row in range {
-        ckpt_layer_norm(
-          x + row * width, nil, gamma, beta, Float(epsilon), result.data + row * width, width)
-      }
-    }
-  }
-}
-
 extension Softmax {
   public func run(
     _ operands: [View], into result: View, on workers: Workers

@@ -3,12 +3,7 @@ extension Gather {
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let (table, ids, width) = (operands[0], operands[1], result.width)
-    let rows = Float(table.shape[0])
-    // Ids that are inputs were checked with their place; this holds for computed ones too.
-    for index in 0..<ids.count where !(ids.data[index] >= 0 && ids.data[index] < rows) {
-      throw InferError(
-        .input, "gather", "holds the id \(ids.data[index]); the table has ids 0 to \(rows - 1)")
-    }
+    try checkIDs(ids, limit(rows: table.shape[0]))
     workers.parallel(ids.count, grain: max(1, 8192 / max(width, 1))) { range, _ in
       for index in range {
         let row = table.data + Int(ids.data[index]) * width
@@ -18,30 +13,21 @@ extension Gather {
   }
 }
 
-extension PositionRows {
-  public func run(
-    _ operands: [View], into result: View, on workers: Workers
-  ) throws(InferError) {
-    guard result.count <= operands[0].count else {
+extension TableOp {
+  /// Ids that are inputs were checked with their place; this holds for computed ones too.
+  func checkIDs(_ ids: View, _ limit: Int) throws(InferError) {
+    for index in 0..<ids.count where !(ids.data[index] >= 0 && ids.data[index] < Float(limit)) {
       throw InferError(
-        .input, "length", "\(result.shape[0]) positions; the table has \(operands[0].shape[0])",
-        hint: "shorten the input to \(operands[0].shape[0]) tokens")
+        .input, name, "holds the id \(ids.data[index]); the table has ids 0 to \(limit - 1)")
     }
-    result.data.update(from: operands[0].data, count: result.count)
   }
-}
 
-extension SelectPosition {
-  public func run(
-    _ operands: [View], into result: View, on workers: Workers
-  ) throws(InferError) {
-    let (length, width) = (operands[0].shape[1], result.width)
-    guard 0..<length ~= position else {
-      throw InferError(.input, "length", "there is no position \(position) in \(length)")
-    }
-    for row in 0..<result.rows {
-      let source = operands[0].data + (row * length + position) * width
-      (result.data + row * width).update(from: source, count: width)
+  /// Positions without ids were checked when the extents were.
+  func checkPositions(_ count: Int, _ limit: Int) throws(InferError) {
+    guard count <= limit else {
+      throw InferError(
+        .input, "length", "\(count) positions; the table has \(limit)",
+        hint: "shorten the input to \(limit) tokens")
     }
   }
 }

@@ -1,0 +1,106 @@
+/// Calls `body` with each column of a row and the table's row for their distance, which for a row
+/// is a run of the first, a slope of neighbours, and a run of the last.
+@inline(__always)
+private func eachDistance(_ row: Int, _ columns: Int, _ rows: Int, _ body: (Int, Int) -> Void) {
+  let r = (rows - 1) / 2
+  for column in 0..<columns { body(column, min(max(column - row, -r), r) + r) }
+}
+
+extension RelativeScores {
+  /// The product's buffer, the packed table, and one head's products with all of it.
+  public func scratch(_ operands: [[Int]]) -> Int {
+    let (rows, size) = (operands[1][0], operands[1][1])
+    return MatMul.buffer + MatMul.panelCount(inner: size, columns: rows) + operands[0][1] * rows
+  }
+
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (query, table) = (operands[0], operands[1])
+    let (length, width) = (query.shape[1], query.width)
+    let (distances, size) = (table.shape[0], table.width)
+    workers.parallel(result.shape[0] * heads) { range, worker in
+      let scratch = workers.scratch(of: worker)
+      let panels = scratch + MatMul.buffer
+      let products = panels + MatMul.panelCount(inner: size, columns: distances)
+      MatMul.pack(
+        table.data, stride: size, transposed: true, inner: size, columns: distances, into: panels)
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.multiply(
+          .init(data: query.data + batch * length * width + head * size, stride: width), panels,
+          into: .init(data: products, stride: distances),
+          rows: length, columns: distances, inner: size, scale: Float(scale), scratch: scratch)
+        for row in 0..<length {
+          let target = result.data + (item * length + row) * length
+          eachDistance(row, length, distances) { column, distance in
+            target[column] = products[row * distances + distance]
+          }
+        }
+      }
+    }
+  }
+}
+
+extension RelativeContext {
+  /// The product's buffer, the packed table, and one head's weights summed by distance.
+  public func scratch(_ operands: [[Int]]) -> Int {
+    let (rows, size) = (operands[1][0], operands[1][1])
+    return MatMul.buffer + MatMul.panelCount(inner: rows, columns: size) + operands[0][2] * rows
+  }
+
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (weights, table) = (operands[0], operands[1])
+    let (heads, length, width) = (weights.shape[1], weights.shape[2], result.width)
+    let (distances, size) = (table.shape[0], table.width)
+    workers.parallel(result.shape[0] * heads) { range, worker in
+      let scratch = workers.scratch(of: worker)
+      let panels = scratch + MatMul.buffer
+      let sums = panels + MatMul.panelCount(inner: distances, columns: size)
+      MatMul.pack(
+        table.data, stride: size, transposed: false, inner: distances, columns: size, into: panels)
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        sums.update(repeating: 0, count: length * distances)
+        for row in 0..<length {
+          let source = weights.data + (item * length + row) * length
+          eachDistance(row, length, distances) { column, distance in
+            sums[row * distances + distance] += source[column]
+          }
+        }
+        MatMul.multiply(
+          .init(data: sums, stride: distances), panels,
+          into: .init(data: result.data + batch * length * width + head * size, stride: width),
+          rows: length, columns: size, inner: distances, scratch: scratch)
+      }
+    }
+  }
+}
+
+extension RelativeBias {
+  /// The biases of every distance, of which each row of the result is a part.
+  public func scratch(_ operands: [[Int]]) -> Int { operands[1][1] + operands[2][1] }
+
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let table = operands[0]
+    let (heads, rows, columns) = (result.shape[0], result.shape[1], result.shape[2])
+    guard rows > 0 else { return }
+    let buckets = ((1 - rows)..<columns).map { bucket($0, of: table.shape[0]) }
+    workers.parallel(heads) { range, worker in
+      let biases = workers.scratch(of: worker)
+      for head in range {
+        for (index, bucket) in buckets.enumerated() {
+          biases[index] = table.data[bucket * heads + head]
+        }
+        for row in 0..<rows {
+          (result.data + (head * rows + row) * columns)
+            .update(from: biases + (rows - 1 - row), count: columns)
+        }
+      }
+    }
+  }
+}
