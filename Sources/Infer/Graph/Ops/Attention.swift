@@ -43,15 +43,8 @@ public struct AttentionScores: Op {
   }
 }
 
-/// How scores become weights.
-public enum Normalization: String, Sendable, CaseIterable {
-  /// `exp(a) / Σ exp(a)`.
-  case softmax
-  /// The softmax of `a · log(max(l, 16)) / log(512)`, l positions being visible.
-  case softmaxPlus
-  /// `relu(a)² / l`, l positions being visible.
-  case squaredRelu
-}
+/// How attention's scores become weights; a configuration says which.
+public typealias Normalization = Configuration.Normalization
 
 /// A normalization over the visible positions:
 /// `(scores [batch, heads, rows, columns], mask [batch, 1 or rows, columns]) → weights`.

@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// `AttentionContext(MaskedSoftmax(AttentionScores(query, key), mask), value)` becomes an
 /// ``Attention``.
 struct FuseAttention: Pass {
