@@ -62,6 +62,7 @@ public struct ModelReader: Sendable {
         .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
     }
     var binding = try dialect.bind(checkpoint, family: family.name)
+    binding.family = family.name
     try dialect.bindTops(
       &binding, of: checkpoint, configuration: file?.json,
       said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }
@@ -74,7 +75,7 @@ public struct ModelReader: Sendable {
       let translated = dialect.translated(file.json, family: family.name)
       try read((file.path, translated), dialect, into: &settings)
     }
-    var warnings = checkpoint.warnings
+    var warnings = checkpoint.warnings + binding.remarks
     try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
     for (key, text) in options.settings where !key.hasPrefix(ModelReader.headPrefix) {
       try set(key, text, dialect, &settings)

@@ -90,12 +90,13 @@ extension Conversion {
       model = source
       remarks += source.warnings
       var (result, relation) = try TransformRegistry.apply(steps, to: source)
-      if let family = request.family { result = try result.relabelled(as: family) }
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
       try dropHeads(&result, &relation)
+      dropTops(&result, &relation)
+      if let family = request.family { result = try result.relabelled(as: family) }
       result.carried = try result.carried.map { group in
         var group = group
         group.tensors = try group.tensors.filter { keeps($0) }
@@ -150,6 +151,20 @@ extension Conversion {
           Drop(name: $0.name, sources: $0.sources, reason: "stands on the pooler", loses: true)
         }
         remove(head, &model, &relation)
+      }
+    }
+
+    /// Leaves out layers on top whose weights the user lets go; the last comes first.
+    private mutating func dropTops(_ model: inout Model, _ relation: inout Correspondence) {
+      for top in model.architecture.tops.reversed() {
+        let own = top.weights.map(\.name)
+        let weights = model.weights.filter { own.contains($0.name) }
+        let isAllowed = weights.allSatisfy { allowed.match([$0.name] + $0.sources) }
+        guard isAllowed, !weights.isEmpty else { continue }
+        drops += weights.map { .asked($0.name) }
+        model.weights.removeAll { own.contains($0.name) }
+        model.architecture.tops.removeAll { $0.name == top.name }
+        relation.removed.insert("head.\(top.name)")
       }
     }
 

@@ -11,6 +11,8 @@ import Testing
     var file: String
     var mask: AttentionMaskKind = .bidirectional
     var settings: [(key: String, value: String)] = []
+    /// The folder with inputs and expected values, where it is another.
+    var values: String?
 
     var testDescription: String { "\(fixture)/\(file), \(mask)" }
     var suffix: String { mask == .bidirectional ? "" : ".\(mask.rawValue)" }
@@ -32,14 +34,33 @@ import Testing
       Case(fixture: "b4k-bert-user", file: "weights.h5"),
       Case(fixture: "b4k-bert-user", file: "tf/best_model.weights"),
       Case(fixture: "hf-bert", file: "model.safetensors"),
-      Case(fixture: "hf-bert-sharded", file: "model.safetensors.index.json"),
+      Case(
+        fixture: "hf-bert-sharded", file: "model.safetensors.index.json", values: "hf-bert"),
       Case(fixture: "hf-bert-gelu-new", file: "model.safetensors"),
       Case(fixture: "hf-bert-mlm", file: "model.safetensors"),
       Case(fixture: "hf-bert-mlm", file: "model.safetensors", mask: .causal),
       Case(fixture: "hf-albert", file: "model.safetensors"),
       Case(fixture: "hf-albert-groups", file: "model.safetensors"),
       Case(fixture: "hf-albert-equal", file: "model.safetensors"),
-    ]
+      Case(fixture: "hf-bert-old", file: "pytorch_model.bin", values: "hf-bert-tiny"),
+    ] + transformers.map { Case(fixture: "hf-\($0)", file: "model.safetensors") }
+    + tensorFlow.map { Case(fixture: "hf-tf-\($0.0)", file: "tf_model.h5", values: "hf-\($0.1)") }
+
+  /// Families, classes and tasks of transformers.
+  static let transformers = [
+    "bert-tiny", "bert-nsp", "bert-token", "bert-sequence", "bert-qa", "albert-token",
+    "albert-sequence", "albert-qa", "electra-discriminator", "electra-generator", "electra-equal",
+    "electra-token", "electra-sequence", "electra-qa", "roformer", "roformer-rotary-value",
+    "roformer-sequence", "roberta", "roberta-sequence", "distilbert", "distilbert-sequence",
+    "distilbert-qa", "gpt", "gpt2", "t5", "t5-gated", "t5-encoder", "mt5",
+  ]
+
+  /// Files of its TensorFlow classes, and whose weights they have.
+  static let tensorFlow = [
+    ("bert", "bert-tiny"), ("albert", "albert"), ("electra", "electra-discriminator"),
+    ("distilbert", "distilbert"), ("gpt2", "gpt2"), ("t5", "t5"), ("roberta", "roberta"),
+    ("roformer", "roformer"),
+  ]
 
   @Test(arguments: cases)
   func `every value agrees with the library`(_ test: Case) throws {
@@ -50,7 +71,7 @@ import Testing
     }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
     let runnable = try RunnableModel(model, mask: test.mask)
-    let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture
+    let folder = test.values ?? test.fixture
     let inputs = try TextInputs(
       named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
       padding: model.architecture.configuration.padding, for: runnable.graph)
