@@ -85,6 +85,7 @@ extension HuggingFace {
     json.set("vocab_size", .number(c.vocabularySize))
     for (theirs, ours) in spelling.keys {
       switch ours {
+      case "num_decoder_layers" where !c.hasDecoder: break  // the class's default is num_layers
       case "hidden_act":
         // The class's "gelu" is the one of tanh.
         json.set(
@@ -117,7 +118,6 @@ extension HuggingFace {
     json.set("is_gated_act", .bool(isGated))
     json.set("is_encoder_decoder", .bool(c.hasDecoder))
     json.set("scale_decoder_outputs", .bool(c.scalesDecoder))
-    if c.decoderLayers == 0 { json.set("num_decoder_layers", .number(c.layers)) }
   }
 
   /// Labels travel where their number is that of the class's layer.

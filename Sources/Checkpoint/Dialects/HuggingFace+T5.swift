@@ -37,20 +37,13 @@ extension HuggingFaceFamily {
       },
       ties: [
         Tie(
-          canonical: "embeddings.token", stored: "encoder.embed_tokens.weight",
+          canonical: "embeddings.token", stored: "encoder.embed_tokens.weight", base: rows.base,
           isThere: \.hasEncoder),
         Tie(
-          canonical: "embeddings.token", stored: "decoder.embed_tokens.weight",
+          canonical: "embeddings.token", stored: "decoder.embed_tokens.weight", base: rows.base,
           isThere: \.hasDecoder),
         languageModel,
-      ]
-        + ["encoder", "decoder"].map {
-          // Only ever read.
-          Tie(
-            canonical: "embeddings.token",
-            stored: Template("transformer.\($0).embed_tokens.weight"),
-            isThere: { _ in false })
-        },
+      ],
       buffers: [
         (
           Template("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),

@@ -30,7 +30,7 @@ extension HuggingFace {
       row.tensor.aliases = spelling.ties.filter { tie in
         row.canonical == [tie.canonical] && tie.isThere(architecture.configuration)
           && tie.head.map(fit.type.heads.contains) ?? true
-      }.map { $0.stored.text }
+      }.map { (fit.type.isPrefixed ? $0.base : "") + $0.stored }
       add(row.tensor, row.sources, row.operation)
     }
     if architecture.family == "roformer" {

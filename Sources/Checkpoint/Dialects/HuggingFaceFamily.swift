@@ -28,13 +28,18 @@ struct HuggingFaceFamily: Sendable {
   /// A second name of a canonical weight.
   struct Tie: Sendable {
     let canonical: String
-    let stored: Template
+    let stored: String
+    /// What stands before it where the base model has its prefix.
+    var base = ""
     /// The head with which it is there.
     var head: Head?
-    /// The half with which it is there.
     var isThere: @Sendable (Configuration) -> Bool = { _ in true }
     /// Whether the name is only ever a copy.
     var isCopy = true
+
+    var spellings: [Template] {
+      (base.isEmpty ? [stored] : [base + stored, stored]).map { Template($0) }
+    }
   }
 
   /// Every name, for reading.
@@ -49,7 +54,7 @@ struct HuggingFaceFamily: Sendable {
     FlatTable(
       rows: rows
         + ties.filter(\.isCopy).map {
-          FlatTable.Row([Template($0.canonical)], [$0.stored], copy: true)
+          FlatTable.Row([Template($0.canonical)], $0.spellings, copy: true)
         }, buffers: buffers, namespace: namespace)
   }
 
