@@ -139,7 +139,8 @@ extension Conversion {
       for head in model.architecture.heads.sorted() {
         let own = model.weights.filter { $0.name.hasPrefix("\(head.rawValue).") }
         let isAllowed = own.filter { allowed.match([$0.name] + $0.sources) }.count == own.count
-        guard isAllowed else { continue }
+        // A head without weights of its own is not lost, and not let go.
+        guard isAllowed, !own.isEmpty else { continue }
         drops += own.map { .asked($0.name) }
         remove(head, &model, &relation)
       }

@@ -71,9 +71,10 @@ enum Relabelling {
       !family.possibleHeads.contains(renamed[$0] ?? $0)
     }
     if !homeless.isEmpty {
-      throw refuse(
+      throw CheckpointError(
+        .wouldDrop, Place(),
         "\(family.name) has no \(homeless.map(\.rawValue).joined(separator: ", "))",
-        "to go on without: "
+        hint: "to go on without: "
           + homeless.map { "--allow-drop '\($0.rawValue).*'" }.joined(separator: " "))
     }
   }

@@ -79,7 +79,7 @@ extension HuggingFace {
           guard let name = table.name(of: weight, alternative: type.isPrefixed ? 0 : 1) else {
             let part = weight.split(separator: ".").first.map(String.init) ?? weight
             throw CheckpointError(
-              .unsupported, .tensor(weight),
+              .wouldDrop, .tensor(weight),
               "has no place in any class of transformers' "
                 + architecture.family, hint: "to go on without: --allow-drop '\(part).*'")
           }
@@ -115,7 +115,7 @@ extension HuggingFace {
         .unsupported, Place(), "transformers has no class for such a \(architecture.family)")
     }
     return CheckpointError(
-      .unsupported, .tensor("head.\(last.name)"),
+      .wouldDrop, .tensor("head.\(last.name)"),
       "transformers has no \(architecture.family) class with "
         + architecture.tops.map { "\($0.name) (\($0.meaning))" }.joined(separator: " and "),
       hint: "to go on without: --allow-drop 'head.\(last.name).*'")

@@ -36,8 +36,8 @@ public struct HuggingFace: Dialect {
       return family.modelTypes.contains(stated)
         && (family.signatures + bare(family)).contains(where: names.contains)
     }
-    // Where no configuration tells them apart, T5 is the better known of the two that share names.
-    return (fitting.first { $0.family == "t5" } ?? fitting.first)?.family
+    // An ELECTRA's names are a BERT's and more; T5 is the better known of the two that share names.
+    return fitting.last?.family
   }
 
   /// The base model's own name of the first query kernel.

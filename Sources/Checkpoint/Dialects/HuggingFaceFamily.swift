@@ -58,10 +58,11 @@ struct HuggingFaceFamily: Sendable {
         }, buffers: buffers, namespace: namespace)
   }
 
+  /// Those whose names others have too stand before them.
   static func all(_ storage: HuggingFaceRows.Storage) -> [HuggingFaceFamily] {
     [
-      albert(storage), roformer(storage), electra(storage), roberta(storage), distilbert(storage),
-      gpt2(storage), gpt(storage), mt5(storage), t5(storage), bert(storage),
+      bert(storage), albert(storage), electra(storage), roformer(storage), roberta(storage),
+      distilbert(storage), gpt(storage), gpt2(storage), mt5(storage), t5(storage),
     ]
   }
 }
