@@ -75,7 +75,7 @@ public struct ModelReader: Sendable {
       let translated = dialect.translated(file.json, family: family.name)
       try read((file.path, translated), dialect, into: &settings)
     }
-    var warnings = checkpoint.warnings + binding.remarks
+    var warnings = checkpoint.warnings
     try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
     for (key, text) in options.settings where !key.hasPrefix(ModelReader.headPrefix) {
       try set(key, text, dialect, &settings)
@@ -103,6 +103,7 @@ public struct ModelReader: Sendable {
       family: family.name, configuration: configuration,
       heads: family.heads(Set(binding.weights.map(\.name)), configuration), tops: binding.tops)
     if let file { warnings += dialect.remarks(on: file.json) }
+    warnings += binding.warnings
     return try Model(
       architecture: architecture,
       weights: binding.weights.map { $0.renamed(family.settled($0.name, configuration)) },

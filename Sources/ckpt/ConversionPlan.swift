@@ -114,6 +114,12 @@ extension Conversion {
         return copy
       }
       let spelled = try target.spell(result)
+      // A layer on top that the framework has otherwise (logits for probabilities) is another value.
+      for (own, held) in zip(
+        result.architecture.tops, target.held(result.architecture).tops) where own.kind != held.kind
+      {
+        relation.removed.insert("head.\(own.name)")
+      }
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
       for name in spelled.unexpected where !carried.contains(name) {

@@ -109,6 +109,26 @@ import Testing
     #expect(again.architecture == model.architecture)
   }
 
+  @Test(arguments: classes.filter { !unknown.contains($0.name) })
+  func `missing and unexpected keys are what the class lacks and has over`(
+    _ type: Class
+  ) throws {
+    let whole = try ModelReader().model(
+      of: Checkpoint(format: "safetensors", groups: [Group(name: "", tensors: tensors(type))]),
+      configuration: ("config.json", configuration(type)))
+    for removed in whole.architecture.heads {
+      var model = whole
+      model.architecture.heads.remove(removed)
+      model.weights.removeAll { $0.name.hasPrefix("\(removed.rawValue).") }
+      guard let spelling = try? HuggingFace().spell(model) else { continue }
+      let name = String(spelling.loadsAs.prefix { $0 != "." })
+      let expected = Set(try named(name).keys.map(\.name))
+      let written = Set(spelling.checkpoint.tensors.flatMap { [$0.name] + $0.aliases })
+      #expect(Set(spelling.missing) == expected.subtracting(written), "\(name)")
+      #expect(Set(spelling.unexpected) == written.subtracting(expected), "\(name)")
+    }
+  }
+
   @Test func `every class is there`() {
     #expect(HuggingFaceTests.classes.count == 64)
     #expect(unknownNames.isSubset(of: Set(HuggingFaceTests.classes.map(\.name))))
@@ -146,6 +166,28 @@ import Testing
     let told = try read(name, settings: [("head.classifier", "first-token")])
     #expect(told.architecture.tops.map(\.input) == [.firstToken])
     #expect(!told.warnings.contains { $0.contains("--set head.classifier=") })
+  }
+
+  @Test(arguments: [("xlm-roberta", "XLMRoberta"), ("camembert", "Camembert")])
+  func `classes of the same build under other names are known by their kind`(
+    _ type: String, _ prefix: String
+  ) throws {
+    for (name, input) in [
+      ("RobertaForMultipleChoice", TopLayer.Input.pooler),
+      ("RobertaForTokenClassification", .sequence),
+    ] {
+      let own = try named(name)
+      var json = configuration(own)
+      json.set("model_type", .string(type))
+      json.set(
+        "architectures", .array([.string(name.replacing("Roberta", with: prefix))]))
+      let model = try ModelReader().model(
+        of: Checkpoint(format: "torch", groups: [Group(name: "", tensors: tensors(own))]),
+        configuration: ("config.json", json))
+      #expect(model.architecture.tops.map(\.input) == [input])
+      #expect(model.warnings == [])
+      #expect(try HuggingFace().spell(model).loadsAs.hasPrefix(name))
+    }
   }
 
   @Test func `what is said of a layer that is not there is refused`() throws {

@@ -123,8 +123,8 @@ public struct Binding: Sendable {
   public var left: [Leftover] = []
   /// Copies and buffers whose content is told elsewhere.
   public var redundant: [Leftover] = []
-  /// What names and shapes left open, and what was assumed.
-  public var remarks: [String] = []
+  /// What was taken for granted.
+  public var warnings: [String] = []
 
   public init() {}
 

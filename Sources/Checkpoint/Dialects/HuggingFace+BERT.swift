@@ -104,8 +104,6 @@ extension HuggingFaceFamily {
       ties: [
         Tie(canonical: "embeddings.token", stored: "lm_head.decoder.weight", head: .mlm),
         Tie(canonical: "mlm.bias", stored: "lm_head.decoder.bias", head: .mlm),
-        // TensorFlow's class calls the decoder so.
-        Tie(canonical: "embeddings.token", stored: "lm_head.weight", isThere: { _ in false }),
       ],
       buffers: rows.constants(embeddingBuffers),
       namespace: ["roberta.", "lm_head.", "embeddings.", "encoder.", "pooler."],

@@ -58,7 +58,7 @@ extension HuggingFaceFamily {
   private static let gptBuffers = ["h.{i}.attn.bias", "h.{i}.attn.masked_bias"]
 
   static let languageModel = Tie(
-    canonical: "embeddings.token", stored: "lm_head.weight", head: .lm, isThere: \.tiesDecoder,
+    canonical: "embeddings.token", stored: "lm_head.weight", head: .lm, needs: \.tiesDecoder,
     isCopy: false)
 
   private static func blocks(_ rows: HuggingFaceRows) -> [FlatTable.Row] {

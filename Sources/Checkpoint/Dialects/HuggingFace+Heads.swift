@@ -20,7 +20,7 @@ extension HuggingFace {
     }
     let stated = HuggingFace.stated(configuration)
     let isPooled = binding.weights.contains { $0.name == "pooler.kernel" }
-    if let type = fitting.first(where: { stated.contains($0.name) }), let own = type.task {
+    if let type = fitting.first(where: { $0.isNamed(in: stated) }), let own = type.task {
       task = own
     } else if let type = fitting.first(where: { !$0.heads.contains(.pooler) || isPooled }),
       let own = type.task
@@ -28,7 +28,7 @@ extension HuggingFace {
       task = own
       if said.isEmpty, let layer = own.layers.first, own.layers.count == 1, layer.output == .labels
       {
-        binding.remarks.append(
+        binding.warnings.append(
           "no configuration says what \(layer.name) is for; taken to be \(type.name)'s, on the "
             + "\(layer.input.description): --set head.\(layer.name)=pooler|sequence|first-token "
             + "decides")

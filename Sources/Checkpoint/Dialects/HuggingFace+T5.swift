@@ -38,10 +38,10 @@ extension HuggingFaceFamily {
       ties: [
         Tie(
           canonical: "embeddings.token", stored: "encoder.embed_tokens.weight", base: rows.base,
-          isThere: \.hasEncoder),
+          needs: \.hasEncoder),
         Tie(
           canonical: "embeddings.token", stored: "decoder.embed_tokens.weight", base: rows.base,
-          isThere: \.hasDecoder),
+          needs: \.hasDecoder),
         languageModel,
       ],
       buffers: [

@@ -27,10 +27,9 @@ extension HuggingFace {
       model.weights + identityProjection(architecture, model), alternative: fit.alternative,
       framework: "transformers' \(architecture.family)")
     for var row in written {
-      row.tensor.aliases = spelling.ties.filter { tie in
-        row.canonical == [tie.canonical] && tie.isThere(architecture.configuration)
-          && tie.head.map(fit.type.heads.contains) ?? true
-      }.map { (fit.type.isPrefixed ? $0.base : "") + $0.stored }
+      row.tensor.aliases = spelling.ties.filter {
+        row.canonical == [$0.canonical] && $0.isThere(fit.type, architecture.configuration)
+      }.map { $0.name(in: fit.type) }
       add(row.tensor, row.sources, row.operation)
     }
     if architecture.family == "roformer" {
@@ -91,13 +90,19 @@ extension HuggingFace {
       let there = try names(model.weights.map(\.name))
       let pooler = try names(
         model.weights.map(\.name).filter { $0.hasPrefix("pooler.") })
+      var missing = expected.filter { !there.contains($0) }
+      // What is tied to a missing tensor is missing too.
+      for tie in spelling.ties where tie.isThere(type, c) {
+        let original = table.name(of: tie.canonical, alternative: type.isPrefixed ? 0 : 1)
+        if let original, missing.contains(original) { missing.append(tie.name(in: type)) }
+      }
       let fit = HuggingFaceFit(
-        type: type, table: table, missing: expected.filter { !there.contains($0) },
+        type: type, table: table, missing: missing,
         unexpected: there.filter { !expected.contains($0) })
       let rank = [
         fit.unexpected.filter { !pooler.contains($0) }.count, fit.missing.count,
         fit.unexpected.count, type.isCausal.map { $0 == (c.mask == .causal) } ?? true ? 0 : 1,
-        stated.contains(type.name) ? 0 : 1, order,
+        type.isNamed(in: stated) ? 0 : 1, order,
       ]
       if let best, !rank.lexicographicallyPrecedes(best.rank) { continue }
       best = (fit, rank)
@@ -165,6 +170,9 @@ extension HuggingFace {
     if c.mask == .unilm { remarks.append("transformers has no UniLM mask; give it as a 4-D mask") }
     if c.padding == .tokenZero {
       remarks.append("pass attention_mask: transformers does not take token id 0 for padding")
+    }
+    if family.hasSuffix("t5"), architecture.heads.contains(.lm), c.tiesDecoder, !c.scalesDecoder {
+      remarks.append("transformers 4 scales the states of a tied decoder; 5 computes as here")
     }
     if let task = fit.type.task {
       for (layer, top) in zip(task.layers, architecture.tops)

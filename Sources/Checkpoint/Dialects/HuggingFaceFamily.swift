@@ -33,9 +33,18 @@ struct HuggingFaceFamily: Sendable {
     var base = ""
     /// The head with which it is there.
     var head: Head?
-    var isThere: @Sendable (Configuration) -> Bool = { _ in true }
+    /// What else it needs.
+    var needs: @Sendable (Configuration) -> Bool = { _ in true }
     /// Whether the name is only ever a copy.
     var isCopy = true
+
+    /// Whether a class has the name.
+    func isThere(_ type: HuggingFaceClass, _ configuration: Configuration) -> Bool {
+      needs(configuration) && head.map(type.heads.contains) ?? true
+    }
+
+    /// The name in a class.
+    func name(in type: HuggingFaceClass) -> String { (type.isPrefixed ? base : "") + stored }
 
     var spellings: [Template] {
       (base.isEmpty ? [stored] : [base + stored, stored]).map { Template($0) }
@@ -89,5 +98,14 @@ struct HuggingFaceClass: Sendable {
     self.isPrefixed = isPrefixed
     self.isCausal = isCausal
     self.hasDecoder = hasDecoder
+  }
+
+  /// Whether `architectures` of a configuration name it, or its like of another model type or
+  /// library (`XLMRobertaFor…`, `TFBertFor…`).
+  func isNamed(in architectures: [String]) -> Bool {
+    func kind(_ name: String) -> Substring {
+      name.firstRange(of: "For").map { name[$0.lowerBound...] } ?? name[...]
+    }
+    return architectures.contains { kind($0) == kind(name) }
   }
 }

@@ -71,7 +71,7 @@ public struct HuggingFaceTF: Dialect {
 
   public func spell(_ model: Model) throws(CheckpointError) -> Spelling {
     throw CheckpointError(
-      .unsupported, Place(), "tf_model.h5 is only read: transformers 5 has no TensorFlow classes",
+      .usage, Place(), "tf_model.h5 is only read: transformers 5 has no TensorFlow classes",
       hint: "use --to huggingface; TensorFlow classes of transformers 4 load it with from_pt=True")
   }
 }
