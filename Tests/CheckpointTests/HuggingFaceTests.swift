@@ -190,6 +190,19 @@ import Testing
     }
   }
 
+  @Test func `layers of a class that ckpt cannot compute are carried, and that is said`() throws {
+    for name in HuggingFaceTests.unknown {
+      let type = try named(name)
+      let model = try ModelReader().model(
+        of: Checkpoint(format: "torch", groups: [Group(name: "", tensors: tensors(type))]),
+        configuration: ("config.json", configuration(type)))
+      #expect(model.architecture.tops.isEmpty)
+      #expect(!model.carried.flatMap(\.tensors).isEmpty, "\(name)")
+      let spelling = try HuggingFace().spell(model)
+      #expect(spelling.unexpected == model.carried.flatMap(\.tensors).map(\.name))
+    }
+  }
+
   @Test func `what is said of a layer that is not there is refused`() throws {
     for (name, key, value) in [
       ("BertModel", "head.classifier", "pooler"),

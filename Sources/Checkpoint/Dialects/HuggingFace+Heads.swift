@@ -5,48 +5,52 @@ extension HuggingFace {
     said: [(name: String, value: String)]
   ) throws(CheckpointError) {
     try settleDecoder(&binding, of: checkpoint, configuration)
-    let carried = binding.carried.flatMap(\.tensors)
-    let names = Set(carried.map(\.name))
-    let fitting = classes(of: binding).filter { type in
-      type.task?.kernels.allSatisfy(names.contains) ?? false
+    let names = Set(binding.carried.flatMap(\.tensors).map(\.name))
+    let classes = classes(of: binding)
+    let fitting = classes.filter { $0.task?.kernels.allSatisfy(names.contains) ?? false }
+    guard !fitting.isEmpty else {
+      guard let first = said.first else { return }
+      throw CheckpointError(
+        .usage, Place(member: "--set head.\(first.name)"),
+        "the file has no layer of that name on top of the model")
     }
-    guard var task = fitting.first?.task else {
-      if let first = said.first {
-        throw CheckpointError(
-          .usage, Place(member: "--set head.\(first.name)"),
-          "the file has no layer of that name on top of the model")
-      }
-      return
-    }
-    let stated = HuggingFace.stated(configuration)
-    let isPooled = binding.weights.contains { $0.name == "pooler.kernel" }
-    if let type = fitting.first(where: { $0.isNamed(in: stated) }), let own = type.task {
-      task = own
-    } else if let type = fitting.first(where: { !$0.heads.contains(.pooler) || isPooled }),
-      let own = type.task
+    let stated = configuration?["architectures"]?.array?.compactMap(\.string) ?? []
+    let type: HuggingFaceClass
+    if let named = fitting.first(where: { $0.isNamed(in: stated) }) {
+      type = named
+    } else if let other = stated.first, said.isEmpty,
+      !classes.contains(where: { $0.isNamed(in: stated) })
     {
-      task = own
-      if said.isEmpty, let layer = own.layers.first, own.layers.count == 1, layer.output == .labels
-      {
+      binding.warnings.append(
+        "ckpt does not know what \(other) computes with \(fitting[0].layer): carried under its name"
+          + "; --set head.\(fitting[0].layer)=pooler|sequence|first-token gives it a place")
+      return
+    } else {
+      // A file that has a pooler has it for the layer above.
+      let isPooled = binding.weights.contains { $0.name == "pooler.kernel" }
+      type = fitting.first { isPooled || !$0.heads.contains(.pooler) } ?? fitting[0]
+      if said.isEmpty, let own = type.task?.layers, own.count == 1, own[0].output == .labels {
         binding.warnings.append(
-          "no configuration says what \(layer.name) is for; taken to be \(type.name)'s, on the "
-            + "\(layer.input.description): --set head.\(layer.name)=pooler|sequence|first-token "
+          "no configuration says what \(type.layer) is for; taken to be \(type.name)'s, on the "
+            + "\(own[0].input.description): --set head.\(type.layer)=pooler|sequence|first-token "
             + "decides")
       }
     }
+    guard let task = type.task else { return }
     let activation =
       configuration?["hidden_act"]?.string.flatMap { self.activation($0) } ?? .geluErf
-    try bind(task, &binding, carried, activation, said)
+    try bind(task, &binding, activation, said)
   }
 
   /// Takes a task's layers from what is carried.
   private func bind(
-    _ task: HuggingFaceTask, _ binding: inout Binding, _ carried: [Tensor],
-    _ activation: Activation, _ said: [(name: String, value: String)]
+    _ task: HuggingFaceTask, _ binding: inout Binding, _ activation: Activation,
+    _ said: [(name: String, value: String)]
   ) throws(CheckpointError) {
     let table = FlatTable(
       rows: task.rows(task.layers.map(\.name), storage), buffers: [], namespace: [])
-    let own = try table.bind(carried, family: "a head")
+    let own = try table.bind(
+      binding.carried.flatMap(\.tensors), family: "a head")
     var tops = try task.tops(own.shapes, hiddenActivation: activation)
     for (name, value) in said {
       guard let index = tops.firstIndex(where: { $0.name == name }) else {
@@ -72,10 +76,6 @@ extension HuggingFace {
     let hasDecoder = binding.weights.contains { $0.name.hasPrefix("decoder.") }
     let classes = all.first { $0.family == binding.family }?.classes ?? []
     return classes.filter { $0.hasDecoder == nil || $0.hasDecoder == hasDecoder }
-  }
-
-  private static func stated(_ configuration: JSON?) -> [String] {
-    configuration?["architectures"]?.array?.compactMap(\.string) ?? []
   }
 
   /// A decoder that equals the token table is tied to it, unless the configuration says otherwise.

@@ -33,8 +33,7 @@ extension HuggingFace {
       add(row.tensor, row.sources, row.operation)
     }
     if architecture.family == "roformer" {
-      let table = sinusoidTable(architecture.configuration, fit)
-        .cast(to: model.weights.first?.tensor.dtype ?? .f32)
+      let table = sinusoidTable(architecture.configuration, fit).cast(to: precision(model))
       add(table, [], "made: sinusoids")
     }
     for group in model.carried {
@@ -128,6 +127,11 @@ extension HuggingFace {
 
   // MARK: Made weights
 
+  /// The precision of weights that are made.
+  private func precision(_ model: Model) -> DType {
+    model.weights.map(\.tensor.dtype).first(where: \.isFloat) ?? .f32
+  }
+
   /// ALBERT's class always has the projection; where sizes are equal the identity is stated.
   private func identityProjection(
     _ architecture: FamilyArchitecture, _ model: Model
@@ -135,7 +139,7 @@ extension HuggingFace {
     let c = architecture.configuration
     guard architecture.family == "albert", !c.projection else { return [] }
     let width = c.hiddenSize
-    let dtype = model.weights.first?.tensor.dtype ?? .f32
+    let dtype = precision(model)
     let identity = (0..<(width * width)).map { Float($0 / width == $0 % width ? 1 : 0) }
     func constant(_ name: String, _ shape: Shape, _ values: [Float]) -> Weight {
       Weight(

@@ -100,6 +100,9 @@ struct HuggingFaceClass: Sendable {
     self.hasDecoder = hasDecoder
   }
 
+  /// The first layer on top, for people.
+  var layer: String { task?.layers.first?.name ?? name }
+
   /// Whether `architectures` of a configuration name it, or its like of another model type or
   /// library (`XLMRobertaFor…`, `TFBertFor…`).
   func isNamed(in architectures: [String]) -> Bool {
