@@ -38,7 +38,7 @@ public struct FoldDecoderScale: ModelTransform {
     } else {
       throw CheckpointError(.mismatch, .tensor(name), "is missing")
     }
-    return (result, Correspondence(contract: contract))
+    return (result, Correspondence(contract: contract, rewritten: [name]))
   }
 
   private static func scaled(_ weight: Weight, by factor: Double) throws(CheckpointError) -> Weight

@@ -30,6 +30,7 @@ import Transforms
     let model = try t5(ties: false)
     let (result, relation) = try folded(model)
     #expect(relation.contract == .rounding)
+    #expect(relation.rewritten == ["lm.kernel"])
     #expect(!result.architecture.configuration.scalesDecoder)
     let before = try #require(try model["lm.kernel"]?.tensor.floats())
     // √4 is exact in binary.
