@@ -64,6 +64,9 @@ CASES = [
     ('hf-t5', ['--apply', 'fold-decoder-scale'], 'T5ForConditionalGeneration', 'bidirectional'),
     ('hf-t5', ['--apply', 'fold-decoder-scale', '--to-family', 'mt5'], 'MT5ForConditionalGeneration', 'bidirectional'),
     ('hf-mt5', ['--to-family', 't5'], 'T5ForConditionalGeneration', 'bidirectional'),
+    ('b4k-user-sequence', ['--set', 'head.dense=sequence'], 'BertForTokenClassification', 'bidirectional'),
+    ('b4k-user-pooler', ['--set', 'head.dense=pooler'], 'BertForSequenceClassification', 'bidirectional'),
+    ('b4k-opt-segments0', ['--to-family', 'distilbert'], 'DistilBertModel', 'bidirectional'),
 ] + [(name, [], None, 'bidirectional') for name in (
     'hf-bert-old', 'hf-bert-nsp', 'hf-bert-token', 'hf-bert-sequence', 'hf-bert-qa', 'hf-albert-token', 'hf-albert-sequence',
     'hf-albert-qa', 'hf-electra-discriminator', 'hf-electra-generator', 'hf-electra-equal', 'hf-electra-token',
@@ -92,7 +95,8 @@ def feed(inputs):
     """A fixture's inputs under transformers' names; where there is no mask, bert4keras' rule makes one."""
     if 'input_ids' not in inputs:
         tokens = inputs['Input-Token']
-        inputs = {'input_ids': tokens, 'token_type_ids': inputs['Input-Segment'], 'attention_mask': padding_mask(tokens)}
+        segments = {'token_type_ids': inputs['Input-Segment']} if 'Input-Segment' in inputs else {}
+        inputs = {'input_ids': tokens, 'attention_mask': padding_mask(tokens), **segments}
     return {name: torch.from_numpy(np.asarray(array, 'int64')) for name, array in inputs.items()}
 
 

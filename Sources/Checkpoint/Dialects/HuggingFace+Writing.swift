@@ -46,7 +46,7 @@ extension HuggingFace {
         attributes: [Attribute("format", text: "pt")]),
       configuration: try json(model, fit, spelling), rows: rows,
       loadsAs: "\(fit.type.name).from_pretrained(folder)", missing: fit.missing,
-      unexpected: fit.unexpected + carried, remarks: try remarks(architecture, fit))
+      unexpected: fit.unexpected + carried, remarks: try remarks(model, fit))
   }
 
   // MARK: Classes
@@ -161,8 +161,9 @@ extension HuggingFace {
   // MARK: Remarks
 
   private func remarks(
-    _ architecture: FamilyArchitecture, _ fit: HuggingFaceFit
+    _ model: Model, _ fit: HuggingFaceFit
   ) throws(CheckpointError) -> [String] {
+    let architecture = model.architecture
     let c = architecture.configuration
     let family = architecture.family
     var remarks = try Epsilons.remarks(
@@ -177,6 +178,10 @@ extension HuggingFace {
     }
     if family.hasSuffix("t5"), architecture.heads.contains(.lm), c.tiesDecoder, !c.scalesDecoder {
       remarks.append("transformers 4 scales the states of a tied decoder; 5 computes as here")
+    }
+    for group in model.carried {
+      guard let flag = model.flags[group.name] else { continue }
+      remarks.append("no class reads \(group.name), whose place is unknown; \(flag) gives it one")
     }
     if let task = fit.type.task {
       for (layer, top) in zip(task.layers, architecture.tops)
