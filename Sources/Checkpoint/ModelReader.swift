@@ -62,6 +62,7 @@ public struct ModelReader: Sendable {
         .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
     }
     var binding = try dialect.bind(checkpoint, family: family.name)
+    binding.family = family.name
     try dialect.bindTops(
       &binding, of: checkpoint, configuration: file?.json,
       said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }

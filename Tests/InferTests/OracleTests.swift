@@ -11,6 +11,8 @@ import Testing
     var file: String
     var mask: AttentionMaskKind = .bidirectional
     var settings: [(key: String, value: String)] = []
+    /// The folder with inputs and expected values, where it is another.
+    var folder: String?
     /// The file of values, when a folder has several.
     var values = "expected"
 
@@ -32,14 +34,34 @@ import Testing
         settings: [(key: "hidden_act", value: "gelu_tanh")]),
       Case(fixture: "b4k-albert-relu", file: "weights.h5"),
       Case(fixture: "hf-bert", file: "model.safetensors"),
-      Case(fixture: "hf-bert-sharded", file: "model.safetensors.index.json"),
+      Case(
+        fixture: "hf-bert-sharded", file: "model.safetensors.index.json", folder: "hf-bert"),
       Case(fixture: "hf-bert-gelu-new", file: "model.safetensors"),
       Case(fixture: "hf-bert-mlm", file: "model.safetensors"),
       Case(fixture: "hf-bert-mlm", file: "model.safetensors", mask: .causal),
       Case(fixture: "hf-albert", file: "model.safetensors"),
       Case(fixture: "hf-albert-groups", file: "model.safetensors"),
       Case(fixture: "hf-albert-equal", file: "model.safetensors"),
-    ] + tops
+      Case(fixture: "hf-bert-old", file: "pytorch_model.bin", folder: "hf-bert-tiny"),
+    ] + transformers.map { Case(fixture: "hf-\($0)", file: "model.safetensors") }
+    + tensorFlow.map { Case(fixture: "hf-tf-\($0.0)", file: "tf_model.h5", folder: "hf-\($0.1)") }
+    + tops
+
+  /// Families, classes and tasks of transformers.
+  static let transformers = [
+    "bert-tiny", "bert-nsp", "bert-token", "bert-sequence", "bert-qa", "albert-token",
+    "albert-sequence", "albert-qa", "electra-discriminator", "electra-generator", "electra-equal",
+    "electra-token", "electra-sequence", "electra-qa", "roformer", "roformer-rotary-value",
+    "roformer-sequence", "roberta", "roberta-sequence", "distilbert", "distilbert-sequence",
+    "distilbert-qa", "gpt", "gpt2", "t5", "t5-gated", "t5-encoder", "mt5",
+  ]
+
+  /// Files of its TensorFlow classes, and whose weights they have.
+  static let tensorFlow = [
+    ("bert", "bert-tiny"), ("albert", "albert"), ("electra", "electra-discriminator"),
+    ("distilbert", "distilbert"), ("gpt2", "gpt2"), ("t5", "t5"), ("roberta", "roberta"),
+    ("roformer", "roformer"),
+  ]
 
   @Test(arguments: cases)
   func `every value agrees with the library`(_ test: Case) throws {
@@ -49,8 +71,10 @@ import Testing
       options.configurationPath = Fixtures.path(test.fixture, "config.json")
     }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
-    let runnable = try RunnableModel(model, mask: test.mask)
-    let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture
+    // GPT's own mask is causal.
+    let runnable = try RunnableModel(
+      model, mask: test.mask == .bidirectional ? nil : test.mask)
+    let folder = test.folder ?? test.fixture
     let inputs = try TextInputs(
       named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
       padding: model.architecture.configuration.padding, for: runnable.graph)

@@ -15,6 +15,8 @@ public protocol Dialect: Sendable {
   var format: String { get }
   /// The weights' customary file name in a folder.
   var fileName: String { get }
+  /// Whether ckpt writes the dialect; one that it only reads refuses ``spell(_:)``.
+  var writes: Bool { get }
 
   /// The family that the names (and the configuration) show, or `nil`.
   func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String?
@@ -46,6 +48,10 @@ public protocol Dialect: Sendable {
   /// The configuration as the framework computes it: where it fixes a value, that value.
   func computed(_ architecture: FamilyArchitecture) -> Configuration
 
+  /// What the framework computes of an architecture: its configuration, and layers on top as it has
+  /// them.
+  func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture
+
   /// What the framework's name of an activation means.
   func activation(_ name: String) -> Activation?
 
@@ -66,6 +72,12 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public var writes: Bool { true }
+  public func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
+    var copy = architecture
+    copy.configuration = computed(architecture)
+    return copy
+  }
   public func bindTops(
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
@@ -83,7 +95,9 @@ extension Dialect {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [KerasBERT(), Bert4keras(), HuggingFace()]
+  public static let all: [any Dialect] = [
+    KerasBERT(), Bert4keras(), HuggingFace(), HuggingFaceTF(),
+  ]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
@@ -99,6 +113,8 @@ public enum DialectRegistry {
 
 /// Stored tensors bound to canonical weights.
 public struct Binding: Sendable {
+  /// The family that was bound, once the reader knows.
+  public var family = ""
   /// Canonical weights, in canonical layout.
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.
