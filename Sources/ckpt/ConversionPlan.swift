@@ -114,7 +114,11 @@ extension Conversion {
         }
         return copy
       }
-      let spelled = try target.spell(result)
+      let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
+        try opening.vocabulary.map { path throws(CheckpointError) in
+          try Vocabulary(contentsOf: path)
+        }
+      }
       // A layer on top that the framework has otherwise (logits for probabilities) is another value.
       for (own, held) in zip(
         result.architecture.tops, target.held(result.architecture).tops) where own.kind != held.kind

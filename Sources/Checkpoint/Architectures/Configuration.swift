@@ -114,6 +114,9 @@ public struct Configuration: Sendable, Equatable {
     case logits, softmax
   }
 
+  /// Width in which token, segment and position are added, and of the MLM transform.
+  public var embeddedSize: Int { factor ? hiddenSize : embeddingSize }
+
   /// How often a block is applied.
   public var depth: Int { layers * innerGroups }
 
@@ -308,6 +311,7 @@ public struct ConfigurationKey: Sendable {
   /// which they do not.
   static let unsupported: [String: [JSON]] = [
     "position_embedding_type": [.string("absolute")],
+    "ln_type": [.string("postln")],
     "add_cross_attention": [.bool(false)],
     "scale_attn_by_inverse_layer_idx": [.bool(false)],
     "scale_attn_weights": [.bool(true)],
