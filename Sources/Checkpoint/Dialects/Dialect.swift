@@ -122,7 +122,7 @@ extension Dialect {
 /// The list of dialects.
 public enum DialectRegistry {
   public static let all: [any Dialect] = [
-    KerasBERT(), Bert4keras(), HuggingFace(), HuggingFaceTF(), Google(),
+    KerasBERT(), Bert4keras(), HuggingFace(), Google(), HuggingFaceTF(),
   ]
 
   /// The dialect of that name.
