@@ -80,6 +80,7 @@ public struct ModelReader: Sendable {
         .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
     }
     var binding = try dialect.bind(checkpoint, family: family.name)
+    binding.family = family.name
     try dialect.bindTops(
       &binding, of: checkpoint, configuration: file?.json,
       said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }
@@ -123,13 +124,16 @@ public struct ModelReader: Sendable {
       family: family.name, configuration: configuration,
       heads: family.heads(Set(binding.weights.map(\.name)), configuration), tops: binding.tops)
     if let file { warnings += dialect.remarks(on: file.json) }
-    return try Model(
+    warnings += binding.warnings.filter { !warnings.contains($0) }
+    warnings += try ModelReader.doubts(of: binding, settings["transition_multiplier"])
+    var model = Model(
       architecture: architecture,
       weights: binding.weights.map { $0.renamed(family.settled($0.name, configuration)) },
       carried: binding.carried, left: binding.left, redundant: binding.redundant,
       settings: settings.list, configuration: file?.json, dialect: dialect.name,
-      warnings: warnings
-    ).checked()
+      warnings: warnings)
+    model.flags = binding.flags
+    return try model.checked()
   }
 
   /// `--set head.NAME=PLACE` speaks of a layer on top.

@@ -252,9 +252,7 @@ struct Conversion {
   /// What the target's framework computes for an architecture; where that differs, spelling has
   /// said so or refused.
   private func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
-    var copy = architecture
-    copy.configuration = dialect?.computed(architecture) ?? architecture.configuration
-    return copy
+    dialect?.held(architecture) ?? architecture
   }
 
   /// Every written tensor against its plan, bit for bit.

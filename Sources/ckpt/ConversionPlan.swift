@@ -92,18 +92,20 @@ extension Conversion {
       model = source
       remarks += source.warnings
       var (result, relation) = try TransformRegistry.apply(steps, to: source)
-      if let family = request.family { result = try result.relabelled(as: family) }
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
       try dropHeads(&result, &relation)
-      result.carried = try result.carried.map { group in
+      dropTops(&result, &relation)
+      if let family = request.family { result = try result.relabelled(as: family) }
+      result.carried = try result.carried.compactMap { group in
+        guard !group.tensors.isEmpty else { return group }
         var group = group
         group.tensors = try group.tensors.filter { keeps($0) }
           .map { try $0.converted(to: request.dtype) }
-        return group
-      }.filter { !$0.tensors.isEmpty }
+        return group.tensors.isEmpty ? nil : group
+      }
       result.weights = try result.weights.map { weight in
         var copy = weight
         copy.tensor = try weight.tensor.converted(to: request.dtype)
@@ -122,6 +124,12 @@ extension Conversion {
       let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
         guard let path = opening.vocabulary else { return own }
         return try Vocabulary(contentsOf: path)
+      }
+      // A layer on top that the framework has otherwise (logits for probabilities) is another value.
+      for (own, held) in zip(
+        result.architecture.tops, target.held(result.architecture).tops) where own.kind != held.kind
+      {
+        relation.removed.insert("head.\(own.name)")
       }
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
@@ -148,7 +156,7 @@ extension Conversion {
       for head in model.architecture.heads.sorted() {
         let own = model.weights.filter { $0.name.hasPrefix("\(head.rawValue).") }
         let isAllowed = own.filter { allowed.match([$0.name] + $0.sources) }.count == own.count
-        // A head without weights of its own cannot be spoken of.
+        // A head without weights of its own is not lost, and not let go.
         guard isAllowed, !own.isEmpty else { continue }
         drops += own.map { .asked($0.name) }
         remove(head, &model, &relation)
@@ -162,6 +170,33 @@ extension Conversion {
         }
         remove(head, &model, &relation)
       }
+    }
+
+    /// Leaves out layers on top whose weights the user lets go, and those that sit on them.
+    private mutating func dropTops(_ model: inout Model, _ relation: inout Correspondence) {
+      var gone: Set<String> = []
+      for top in model.architecture.tops {
+        let names = Set(top.weights.map(\.name))
+        let own = model.weights.filter { names.contains($0.name) }
+        if own.allSatisfy({ allowed.match([$0.name, $0.tensor.name] + $0.sources) }) {
+          drops += own.map { .asked($0.name) }
+        } else if case .layer(let below) = top.input, gone.contains(below) {
+          drops += own.map {
+            Drop(name: $0.name, sources: $0.sources, reason: "sits on \(below)", loses: true)
+          }
+        } else {
+          continue
+        }
+        gone.insert(top.name)
+        model.weights.removeAll { names.contains($0.name) }
+        relation.removed.formUnion(["head.\(top.name)", "\(top.name)_logits", "\(top.name)_probs"])
+      }
+      guard !gone.isEmpty else { return }
+      relation.removed.formUnion([
+        "logits", "probs", "crf_emissions", "memm_emissions", "span_scores", "start_logits",
+        "end_logits",
+      ])
+      model.architecture.tops.removeAll { gone.contains($0.name) }
     }
 
     private func remove(_ head: Head, _ model: inout Model, _ relation: inout Correspondence) {

@@ -55,12 +55,13 @@ import Testing
 
   // llama.cpp's has no heads; GGUFBERTTests.
   @Test(
-    arguments: DialectRegistry.all.map(\.name).filter { $0 != GGUFBERT().name },
+    arguments: DialectRegistry.all.filter(\.writes).map(\.name).filter { $0 != GGUFBERT().name },
     ["bert", "albert"])
   func `what a dialect spells it binds to the same weights`(
     _ name: String, _ family: String
   ) throws {
     let dialect = try DialectRegistry.named(name)
+    guard dialect.families.contains(family) else { return }
     let sequence: Head = family == "bert" ? .nsp : .sop
     for heads in [[], [.pooler], [.mlm], [.pooler, sequence, .mlm]] as [Set<Head>] {
       for groups in family == "albert" ? [nil, 1] : [nil] as [Int?] {

@@ -128,7 +128,7 @@ struct Bert4kerasBundle {
 
   private static let attention = ["q_dense", "k_dense", "v_dense", "o_dense"]
   private static let order =
-    ["q_dense", "k_dense", "v_dense", "i0_dense", "i1_dense", "i2_dense", "o_dense"]
+    ["p_dense", "q_dense", "k_dense", "v_dense", "i0_dense", "i1_dense", "i2_dense", "o_dense"]
     + ["embeddings", "kernel", "bias", "beta", "gamma"]
 
   private static func rank(_ attribute: String) -> Int {
@@ -232,6 +232,8 @@ struct Bert4kerasBundle {
     _ index: Int, of layer: Group, names: ArraySlice<String>
   ) -> [String] {
     let leaf = (names.last ?? "").split(separator: ":").first.map(String.init) ?? ""
+    // keras-bert's own weights carry their layer's name.
+    if leaf.hasPrefix("\(layer.name)_") { return [String(leaf.dropFirst(layer.name.count + 1))] }
     if layer.name.hasSuffix("-MultiHeadSelfAttention"), layer.tensors.count == 8 {
       return [attention[index / 2], leaf]
     }
@@ -239,9 +241,18 @@ struct Bert4kerasBundle {
       return [["i0_dense", "o_dense"][index / 2], leaf]
     }
     // CRF and MEMM keep their transitions under private names.
-    let inner = names.dropFirst().dropLast()
+    var inner = Array(names.dropFirst().dropLast())
+    // EfficientGlobalPointer keeps two dense layers.
+    if layer.tensors.count > 1, layer.tensors.contains(where: { $0.name.contains("/dense_1/") }) {
+      inner = inner.map { ["dense": "p_dense", "dense_1": "q_dense"][$0] ?? $0 }
+    }
     return inner + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
   }
+}
+
+extension Tensor {
+  /// The name in the file, where a variable of a checkpoint of objects goes by its own.
+  var storedName: String { aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? name }
 }
 
 extension Bert4keras {

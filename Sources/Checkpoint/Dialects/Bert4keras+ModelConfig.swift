@@ -19,6 +19,8 @@ extension Bert4keras {
       case "Embedding-Norm": state("embedding_norm_eps", config["epsilon"])
       case "MLM-Norm": state("head_norm_eps", config["epsilon"])
       case "Pooler-Dense": state("pooler_activation", activation(in: config))
+      case _ where KerasTops.haveTransitions.contains(layer["class_name"]?.string ?? ""):
+        state("transition_multiplier", config["lr_multiplier"])
       case "Attention-LM-Mask": state("mask", .string("causal"))
       case "Attention-UniLM-Mask": state("mask", .string("unilm"))
       case _ where !name.hasPrefix("Transformer-"): break

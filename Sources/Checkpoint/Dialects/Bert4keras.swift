@@ -15,7 +15,7 @@ public struct Bert4keras: Dialect {
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
     let bundle = Bert4kerasBundle(
       checkpoint.tensors, isTied: Bert4keras.isTied(configuration))
-    let names = Set((bundle?.layers ?? layers(of: checkpoint)).map(\.name))
+    let names = Set((bundle?.layers ?? checkpoint.kerasLayers).map(\.name))
     guard names.contains("Embedding-Token") else { return nil }
     if names.contains("Transformer-MultiHeadSelfAttention") { return "albert" }
     guard names.contains("Transformer-0-MultiHeadSelfAttention") else { return nil }
@@ -29,35 +29,11 @@ public struct Bert4keras: Dialect {
     guard
       let bundle = Bert4kerasBundle(
         checkpoint.tensors, isTied: { family == "albert" && $0 == 1 })
-    else { return try table.bind(layers(of: checkpoint), family: family) }
+    else { return try table.bind(checkpoint.kerasLayers, family: family) }
     var binding = try table.bind(bundle.layers, family: family)
     binding.carried = bundle.named(binding.carried)
     binding.left += bundle.left
     return binding
-  }
-
-  /// The checkpoint's groups; a file without groups is grouped by the first part of its names.
-  private func layers(of checkpoint: Checkpoint) -> [Group] {
-    guard checkpoint.groups.count == 1, checkpoint.groups[0].name.isEmpty else {
-      return checkpoint.groups.map { group in
-        var layer = group
-        layer.name = group.name.replacingPrefix("model_weights/", with: "")
-        return layer
-      }
-    }
-    var groups: [Group] = []
-    var places: [String: Int] = [:]
-    for tensor in checkpoint.groups[0].tensors {
-      let plain = tensor.name.replacingPrefix("model_weights/", with: "")
-      let layer = plain.split(separator: "/").first.map(String.init) ?? plain
-      if let index = places[layer] {
-        groups[index].tensors.append(tensor)
-      } else {
-        places[layer] = groups.count
-        groups.append(Group(name: layer, tensors: [tensor]))
-      }
-    }
-    return groups
   }
 
   private func table(_ family: String) -> LayerTable {
@@ -134,6 +110,7 @@ extension Bert4keras {
       ("block_norm_eps", .literal(tied ? "1e-07" : "1e-12")),
       ("head_norm_eps", .literal("1e-12")),
     ] + (tied ? [("num_hidden_groups", .number(1)), ("inner_group_num", .number(1))] : [])
+      + KerasTops.defaults(binding)
   }
 
   public func activation(_ name: String) -> Activation? {
@@ -162,6 +139,7 @@ extension Bert4keras {
       "mlm_logits": "MLM-Bias", "mlm_probs": "MLM-Activation", "nsp_probs": "NSP-Proba",
       "sop_probs": "NSP-Proba",
     ]
+    for top in architecture.tops { names["head.\(top.name)"] = top.name }
     for depth in 0..<configuration.depth {
       // A shared layer has one name and, in Keras' way, a node index for each application.
       let (layer, node) =
@@ -183,41 +161,8 @@ extension Bert4keras {
     let architecture = model.architecture
     let configuration = architecture.configuration
     try check(architecture)
-    let table = table(architecture.family)
-    let weights = Dictionary(model.weights.map { ($0.name, $0) }) { first, _ in first }
-    var groups: [Group] = []
-    var rows: [Spelling.Row] = []
-    for layer in layerNames(architecture) {
-      var group = Group(name: layer)
-      for (canonical, stored) in table.spelled(layer) ?? [] {
-        guard let weight = weights[canonical] else {
-          throw CheckpointError(
-            .mismatch, .tensor(canonical), "is needed for the layer \(layer) and is missing")
-        }
-        let tensor = weight.tensor.renamed("\(layer)/\(layer)/\(stored)")
-        group.tensors.append(tensor)
-        rows.append(
-          Spelling.Row(
-            target: tensor.name, sources: weight.sources, operation: weight.operation,
-            dtype: tensor.dtype, shape: tensor.shape))
-      }
-      groups.append(group)
-    }
-    for group in model.carried {
-      let name = group.name.isEmpty ? "carried" : group.name
-      var copy = Group(name: name)
-      for tensor in group.tensors {
-        // A whole-model file keeps its weights one level deeper than a weights-only file.
-        let plain = tensor.name.replacingPrefix("model_weights/", with: "")
-        let target = plain.hasPrefix(name + "/") ? plain : "\(name)/\(plain)"
-        copy.tensors.append(tensor.renamed(target))
-        rows.append(
-          Spelling.Row(
-            target: target, sources: [tensor.name], operation: "carried", dtype: tensor.dtype,
-            shape: tensor.shape))
-      }
-      groups.append(copy)
-    }
+    let (groups, rows) = try table(architecture.family).written(
+      layerNames(architecture), of: model)
     let kind = modelName(architecture)
     let heads = architecture.heads.sorted()
     let flags =
@@ -228,7 +173,9 @@ extension Bert4keras {
       checkpoint: Checkpoint(format: format, groups: groups),
       configuration: spelled(configuration, architecture, model),
       rows: rows,
-      loadsAs: "build_transformer_model(config, model='\(kind)'\(flags)).load_weights(file)",
+      loadsAs: KerasTops.built(
+        "build_transformer_model(config, model='\(kind)'\(flags))", architecture.tops)
+        + ".load_weights(file)",
       missing: [],
       unexpected: model.carried.flatMap(\.tensors).map(\.name),
       remarks: try remarks(architecture))
@@ -320,6 +267,7 @@ extension Bert4keras {
       set("num_hidden_groups", .number(c.groups ?? c.layers))
       set("inner_group_num", .number(1))
     }
+    KerasTops.note(model, in: &json)
     return json
   }
 

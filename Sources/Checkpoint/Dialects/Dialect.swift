@@ -15,6 +15,8 @@ public protocol Dialect: Sendable {
   var format: String { get }
   /// The weights' customary file name in a folder.
   var fileName: String { get }
+  /// Whether ckpt writes the dialect; one that it only reads refuses ``spell(_:)``.
+  var writes: Bool { get }
 
   /// The configuration's customary file name in a folder.
   var configurationName: String { get }
@@ -59,6 +61,10 @@ public protocol Dialect: Sendable {
   /// The configuration as the framework computes it: where it fixes a value, that value.
   func computed(_ architecture: FamilyArchitecture) -> Configuration
 
+  /// What the framework computes of an architecture: its configuration, and layers on top as it has
+  /// them.
+  func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture
+
   /// What the framework's name of an activation means.
   func activation(_ name: String) -> Activation?
 
@@ -89,6 +95,12 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public var writes: Bool { true }
+  public func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
+    var copy = architecture
+    copy.configuration = computed(architecture)
+    return copy
+  }
   public var configurationName: String { "config.json" }
   public func reading(part: String) -> (any Dialect)? { nil }
   public func made(_ configuration: Configuration, family: String) -> [Weight] { [] }
@@ -113,7 +125,9 @@ extension Dialect {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [Bert4keras(), HuggingFace(), Google(), GGUFBERT()]
+  public static let all: [any Dialect] = [
+    KerasBERT(), Bert4keras(), HuggingFace(), Google(), GGUFBERT(), HuggingFaceTF(),
+  ]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
@@ -129,16 +143,23 @@ public enum DialectRegistry {
 
 /// Stored tensors bound to canonical weights.
 public struct Binding: Sendable {
+  /// The family that was bound, once the reader knows.
+  public var family = ""
   /// Canonical weights, in canonical layout.
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.
   public var tops: [TopLayer] = []
-  /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
+  /// Tensors of no known meaning, such as a user's own layer; they travel under their names. An empty
+  /// group holds the place of one in ``tops``, where a framework goes by order.
   public var carried: [Group] = []
   /// Tensors that do not travel to another form, and why (optimizer state).
   public var left: [Leftover] = []
   /// Copies and buffers whose content is told elsewhere.
   public var redundant: [Leftover] = []
+  /// What was taken for granted.
+  public var warnings: [String] = []
+  /// The flag that would tell the place of a layer that is carried, by the layer's name.
+  public var flags: [String: String] = [:]
 
   public init() {}
 

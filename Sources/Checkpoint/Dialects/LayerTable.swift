@@ -7,7 +7,8 @@
 struct LayerTable: Sendable {
   struct Row: Sendable {
     let layer: Template
-    /// The canonical weights and the names written for them, in the framework's order.
+    /// The canonical weights and the names written for them, in the framework's order; `{layer}` is
+    /// the layer's own.
     let weights: [(canonical: Template, stored: String)]
 
     init(_ layer: Template, _ weights: [(canonical: Template, stored: String)]) {
@@ -47,7 +48,9 @@ struct LayerTable: Sendable {
         .mismatch, Place(member: group.name),
         "has \(group.tensors.count) weights, expected \(row.weights.count): \(expected)")
     }
-    let expected = row.weights.map { LayerTable.leaf($0.stored) }
+    let expected = row.weights.map {
+      LayerTable.leaf($0.stored.replacing("{layer}", with: group.name))
+    }
     let found = group.tensors.map { LayerTable.leaf($0.name) }
     let byLeaf = Set(expected).count == expected.count && Set(expected) == Set(found)
     return row.weights.indices.map { index in
@@ -68,7 +71,9 @@ struct LayerTable: Sendable {
   /// The layer of that name: its canonical weights with the names to write.
   func spelled(_ layer: String) -> [(canonical: String, stored: String)]? {
     match(layer).map { row, numbers in
-      row.weights.map { ($0.canonical.filled(numbers), $0.stored) }
+      row.weights.map {
+        ($0.canonical.filled(numbers), $0.stored.replacing("{layer}", with: layer))
+      }
     }
   }
 

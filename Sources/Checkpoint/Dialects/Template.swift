@@ -1,9 +1,10 @@
-/// A name with numbered places: `layers.{i}.attention.query.kernel`; `block_{i:3}` has at least three
-/// digits.
+/// A name with numbered places: `layers.{i}.attention.query.kernel`.
+///
+/// `Encoder-{i+1}` counts from 1; `block_{i:3}` has at least three digits.
 struct Template: Sendable, ExpressibleByStringLiteral {
   private enum Part: Sendable {
     case text([UInt8])
-    case number(String, digits: Int)
+    case number(String, offset: Int, digits: Int)
   }
 
   let text: String
@@ -16,7 +17,11 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
       if open > rest.startIndex { parts.append(.text(Array(rest[..<open].utf8))) }
       let place = rest[rest.index(after: open)..<close].split(separator: ":").map(String.init)
-      parts.append(.number(place[0], digits: place.count > 1 ? Int(place[1]) ?? 1 : 1))
+      let key = place[0].split(separator: "+").map(String.init)
+      parts.append(
+        .number(
+          key[0], offset: key.count > 1 ? Int(key[1]) ?? 0 : 0,
+          digits: place.count > 1 ? Int(place[1]) ?? 1 : 1))
       rest = rest[rest.index(after: close)...]
     }
     if !rest.isEmpty { parts.append(.text(Array(rest.utf8))) }
@@ -34,13 +39,13 @@ struct Template: Sendable, ExpressibleByStringLiteral {
       case .text(let bytes):
         guard rest.starts(with: bytes) else { return nil }
         rest = rest.dropFirst(bytes.count)
-      case .number(let key, let least):
+      case .number(let key, let offset, let least):
         let digits = rest.prefix { (0x30...0x39).contains($0) }
         guard digits.count >= least, digits.count < 7,
           digits.count == least || digits.first != 0x30,
-          let number = Int(String(decoding: digits, as: UTF8.self))
+          let number = Int(String(decoding: digits, as: UTF8.self)), number >= offset
         else { return nil }
-        numbers[key] = number
+        numbers[key] = number - offset
         rest = rest.dropFirst(digits.count)
       }
     }
@@ -52,8 +57,8 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     parts.map { part in
       switch part {
       case .text(let bytes): String(decoding: bytes, as: UTF8.self)
-      case .number(let key, let least):
-        Template.padded(numbers[key] ?? 0, to: least)
+      case .number(let key, let offset, let least):
+        Template.padded((numbers[key] ?? 0) + offset, to: least)
       }
     }.joined()
   }
