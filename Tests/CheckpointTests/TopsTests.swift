@@ -192,6 +192,24 @@ import Testing
     #expect(names.suffix(3) == ["dense", "lstm", "conditional_random_field"])
   }
 
+  @Test func `a pointer under a name of the user's is asked for`() throws {
+    let model = try TopsTests.open(
+      "b4k-global-pointer", "weights.h5", [(key: "head.global_pointer", value: "sequence,heads=3")])
+    var checkpoint = try Bert4keras().spell(model).checkpoint
+    let index = try #require(checkpoint.groups.firstIndex { $0.name == "global_pointer" })
+    checkpoint.groups[index].name = "spans"
+    for place in checkpoint.groups[index].tensors.indices {
+      checkpoint.groups[index].tensors[place].name.replace("global_pointer", with: "spans")
+    }
+    var reading = ModelReader.Options()
+    reading.settings = [(key: "num_attention_heads", value: "2")]
+    let open = try ModelReader(reading).model(of: checkpoint, configuration: nil)
+    #expect(open.flags["spans"] == "--set head.spans=sequence,heads=N if it is a GlobalPointer")
+    reading.settings.append((key: "head.spans", value: "sequence,heads=3"))
+    let said = try ModelReader(reading).model(of: checkpoint, configuration: nil)
+    #expect(said.architecture.tops.map(\.kind) == model.architecture.tops.map(\.kind))
+  }
+
   // MARK: keras-bert
 
   @Test func `keras-bert's names are written back as it writes them`() throws {
