@@ -2,15 +2,17 @@ public import Checkpoint
 
 /// A model with its graph: what is run, tapped, judged and compared.
 public struct RunnableModel: Sendable {
-  public let architecture: FamilyArchitecture
-  public let graph: Graph
+  public private(set) var architecture: FamilyArchitecture
+  public private(set) var graph: Graph
   /// The framework's own names of values, by canonical name.
   public let frameworkNames: [String: String]
   /// The dialect that the model was read from.
   public let dialect: String
+  /// Where the configuration's values come from, by key.
+  let origins: [String: Model.Origin]
   /// Tensors of no known meaning, by their name in a weights-only file.
   let carried: [String: Tensor]
-  private let weights: [String: Tensor]
+  private var weights: [String: Tensor]
 
   /// - Parameter mask: the attention mask to use instead of the configuration's.
   public init(_ model: Model, mask: AttentionMaskKind? = nil) throws {
@@ -19,6 +21,7 @@ public struct RunnableModel: Sendable {
     self.architecture = architecture
     graph = try FamilyRegistry.graph(architecture)
     dialect = model.dialect
+    origins = Dictionary(model.settings.map { ($0.key, $0.origin) }) { _, last in last }
     carried = Dictionary(
       model.carried.flatMap(\.tensors).map { tensor in
         let isNested = tensor.name.hasPrefix("model_weights/")
@@ -29,6 +32,19 @@ public struct RunnableModel: Sendable {
     ) { first, _ in first }
     frameworkNames = try DialectRegistry.named(model.dialect).valueNames(architecture)
     weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
+  }
+
+  /// The same model with another configuration, or with other tensors for some weights.
+  func varied(
+    _ configuration: Configuration? = nil, weights changed: [String: Tensor] = [:]
+  ) throws -> RunnableModel {
+    var copy = self
+    copy.weights.merge(changed) { _, new in new }
+    if let configuration {
+      copy.architecture.configuration = configuration
+      copy.graph = try FamilyRegistry.graph(copy.architecture)
+    }
+    return copy
   }
 
   /// The canonical names of all weights.

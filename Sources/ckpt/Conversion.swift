@@ -215,7 +215,9 @@ struct Conversion {
       let source = try RunnableModel(model)
       proof.verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
-        inputs: Probes.text(for: model.architecture.configuration, rows: 3, longest: 16),
+        inputs: Probes.text(
+          for: model.architecture.configuration, of: model.architecture.family, rows: 3,
+          longest: 16),
         expecting: held(transformed.architecture), correspondence: correspondence,
         options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {

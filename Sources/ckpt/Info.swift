@@ -47,6 +47,9 @@ struct Info: ParsableCommand, JSONCommand {
       let family = model.architecture
       table.add("dialect", model.dialect)
       table.add("family", terminal.bold(family.family) + sharing(family.configuration))
+      if !family.options.isEmpty {
+        table.add("options", family.options.joined(separator: "; "))
+      }
       table.add(
         "heads",
         family.heads.isEmpty
@@ -97,6 +100,10 @@ struct Info: ParsableCommand, JSONCommand {
 
   private func sharing(_ configuration: Configuration) -> String {
     guard let groups = configuration.groups else {
+      if configuration.decoderLayers > 0, configuration.hasEncoder, configuration.hasDecoder {
+        return ", \(Text.plural(configuration.layers, "layer")) and "
+          + "\(configuration.decoderLayers) of the decoder"
+      }
       return ", \(Text.plural(configuration.layers, "layer"))"
     }
     return ", \(Text.plural(groups, "shared group")) of "
@@ -144,6 +151,7 @@ struct Info: ParsableCommand, JSONCommand {
       json.set("family", .string(model.architecture.family))
       json.set(
         "heads", .array(model.architecture.heads.sorted().map { .string($0.rawValue) }))
+      json.set("options", .array(model.architecture.options.map { .string($0) }))
       json.set(
         "config",
         .object(

@@ -55,9 +55,33 @@ struct VerificationReport {
             ?? " at \(first.index): max |Δ| \(Text.small(first.largest)), "
             + "relative \(Text.small(first.relative))"))
     }
+    printDiagnosis()
     if v.contract == .lossy, let worst {
       Swift.print(
         "lossy by contract: largest relative error \(Text.small(worst.relative)) at \(worst.name)")
+    }
+  }
+
+  private func printDiagnosis() {
+    guard let diagnosis = verification.diagnosis else { return }
+    let terminal = Terminal.output
+    for cause in diagnosis.causes {
+      Swift.print("\(terminal.bold("cause:")) \(cause.explanation)")
+      if let hint = cause.hint { Swift.print("  \(hint)") }
+    }
+    if diagnosis.isComplete {
+      Swift.print(
+        diagnosis.causes.count == 1
+          ? "with that mended the two compute the same (tried in Float64)"
+          : "with all of these mended the two compute the same (tried in Float64)")
+    } else {
+      let rest = diagnosis.unexplained.count
+      Swift.print(
+        diagnosis.causes.isEmpty
+          ? "no known mistake explains the difference"
+          : "no known mistake explains the rest"
+            + (rest > 0
+              ? ": \(Text.plural(rest, "weight")), \(diagnosis.unexplained[0]) first" : ""))
     }
   }
 
@@ -113,12 +137,30 @@ struct VerificationReport {
       .init("only_in_source", .array(v.onlyInSource.map { .string($0) })),
       .init("only_in_result", .array(v.onlyInResult.map { .string($0) })),
       .init("notes", .array(v.notes.map { .string($0) })),
+      .init("diagnosis", v.diagnosis.map(diagnosis) ?? .null),
     ])
     if values {
       json.set("values", .array(v.values.map(comparison)))
       json.set("float64", .array(v.judged.map(comparison)))
     }
     return json
+  }
+
+  private func diagnosis(_ d: Diagnosis) -> JSON {
+    .object([
+      .init("complete", .bool(d.isComplete)),
+      .init(
+        "causes",
+        .array(
+          d.causes.map { cause in
+            .object([
+              .init("kind", .string(cause.kind.rawValue)), .init("subject", .string(cause.subject)),
+              .init("explanation", .string(cause.explanation)),
+              .init("hint", cause.hint.map { .string($0) } ?? .null),
+            ])
+          })),
+      .init("unexplained", .array(d.unexplained.map { .string($0) })),
+    ])
   }
 
   private func comparison(_ c: Comparison) -> JSON {

@@ -51,7 +51,8 @@ struct Verify: ParsableCommand, JSONCommand {
         named: Arrays.read(inputs), padding: configuration.padding, for: source.graph)
     } else {
       text = Probes.text(
-        for: configuration.common(with: result.architecture.configuration), seed: seed)
+        for: configuration.common(with: result.architecture.configuration),
+        of: source.architecture.family, seed: seed)
     }
     var how = VerificationOptions()
     how.absolute = atol

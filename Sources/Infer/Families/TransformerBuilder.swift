@@ -47,6 +47,8 @@ struct TransformerBuild {
   var graph = Graph()
   /// The condition behind its hidden layer, by the norm that has one, else the input itself.
   var condition: Graph.ID?
+  /// Whether layers on top answer.
+  var hasTops = false
 
   init(_ structure: Structure, _ configuration: Configuration) {
     self.structure = structure
@@ -147,8 +149,11 @@ struct TransformerBuild {
       let tokens = graph.input(Input.tokens, [.batch, .length])
       let padding = graph.input(Input.mask, [.batch, .length])
       let hidden = try stack("encoder.", tokens, padding, c.layers, memory: nil)
-      graph.output(c.hasDecoder ? "encoder_last_hidden_state" : "last_hidden_state", hidden)
-      if !c.hasDecoder { try heads(architecture, hidden, padding) }
+      graph.output("encoder_last_hidden_state", hidden)
+      if !c.hasDecoder {
+        graph.output("last_hidden_state", hidden)
+        try heads(architecture, hidden, padding)
+      }
       memory = hidden
       memoryMask = padding
     } else {

@@ -6,6 +6,7 @@ extension TransformerBuild {
     _ architecture: FamilyArchitecture, _ hidden: Graph.ID, _ padding: Graph.ID
   ) throws(InferError) {
     let heads = architecture.heads
+    hasTops = !architecture.tops.isEmpty
     if heads.contains(.pooler) { try pooled(hidden, heads) }
     if heads.contains(.mlm) { try masked(hidden) }
     if heads.contains(.lm) { try languageModel(hidden) }
@@ -71,6 +72,7 @@ extension TransformerBuild {
     let logits = try graph.apply(
       Linear(transposedKernel: c.tiesDecoder), x, kernel, named: "lm_logits")
     try leave(logits, ["lm"])
+    answer(logits, probabilities: graph.value(named: "lm_probs"))
   }
 
   /// Whether a token was replaced: `[B, T]`.
@@ -84,10 +86,18 @@ extension TransformerBuild {
       SelectColumn(0), dense("discriminator.prediction", transform, c.hiddenSize, 1, named: ""),
       named: "discriminator_logits")
     graph.output("discriminator_logits", logits)
-    guard c.headOutput == .softmax else { return }
-    graph.output(
-      "discriminator_probs",
-      try graph.apply(Activate(.sigmoid), logits, named: "discriminator_probs"))
+    guard c.headOutput == .softmax else { return answer(logits, probabilities: nil) }
+    let probabilities = try graph.apply(
+      Activate(.sigmoid), logits, named: "discriminator_probs")
+    graph.output("discriminator_probs", probabilities)
+    answer(logits, probabilities: probabilities)
+  }
+
+  /// The one answer of a model without layers on top leaves as transformers calls it, too.
+  private mutating func answer(_ logits: Graph.ID, probabilities: Graph.ID?) {
+    guard !hasTops else { return }
+    graph.output("logits", logits)
+    if let probabilities { graph.output("probs", probabilities) }
   }
 
   /// Lets logits leave, and their softmax where the framework's own model returns it.

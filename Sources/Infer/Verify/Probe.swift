@@ -9,16 +9,24 @@ public enum Probes {
   ///
   /// - Parameters:
   ///   - rows: at least 1.
-  ///   - longest: the longest row; cut to the position table.
+  ///   - longest: the longest row; cut to the position table, and drawn out to where a family's
+  ///     distances stop to count.
   public static func text(
-    for configuration: Configuration, rows: Int = 4, longest: Int = 24, seed: UInt64 = 1
+    for configuration: Configuration, of family: String, rows: Int = 4, longest: Int = 24,
+    seed: UInt64 = 1
   ) -> TextInputs {
     let c = configuration
+    let wanted =
+      switch try? ArchitectureRegistry.named(family).structure.position {
+      case .relative: max(longest, min(c.relativePositions + 8, 96))
+      case .buckets: max(longest, 48)
+      default: longest
+      }
     var random = SplitMix64(seed: seed)
     // Positions behind a padding id begin behind its row of the table.
     let room = c.positions - (c.paddingToken == 0 ? 0 : c.paddingToken + 1)
     let isBounded = c.positions > 0 && c.hierarchicalPosition == nil
-    let longest = max(1, isBounded ? min(longest, room) : longest)
+    let longest = max(1, isBounded ? min(wanted, room) : wanted)
     func batch(_ longest: Int) -> [(tokens: [Int32], segments: [Int32])] {
       (0..<max(rows, 1)).map { row in
         let length = max(min(2, longest), longest - row * longest / max(rows - 1, 1))

@@ -35,6 +35,8 @@ public struct Verification: Sendable {
   /// Values that only one of the two has.
   public var onlyInSource: [String]
   public var onlyInResult: [String]
+  /// What explains a difference, where there is one.
+  public var diagnosis: Diagnosis?
   /// What was not compared, and why.
   public var notes: [String]
   public var rows: Int
@@ -99,6 +101,7 @@ extension Verification {
       (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)
       verdict = .different
       notes = ["the two graphs have different shapes; nothing was run"]
+      diagnosis = try Verification.diagnose(source, result, [], inputs, correspondence, pairs)
       return
     }
     values = try Verification.compare(
@@ -142,6 +145,25 @@ extension Verification {
       notes.append("Float32 exceeds the tolerance, but in Float64 both are the same function")
     } else {
       verdict = .different
+    }
+    if verdict == .different, contract != .lossy {
+      diagnosis = try Verification.diagnose(
+        source, result, weights.map(\.name), inputs, correspondence, pairs)
+    }
+  }
+
+  /// What makes the two agree, tried in Float64 on short rows.
+  private static func diagnose(
+    _ source: RunnableModel, _ result: RunnableModel, _ differing: [String], _ inputs: TextInputs,
+    _ correspondence: Correspondence, _ pairs: [(source: String, result: String)]
+  ) throws -> Diagnosis {
+    let few = inputs.cut(rows: 2, length: 12)
+    let expected = try source.reference(Double.self, few.arrays, returning: pairs.map(\.source))
+    return try Diagnosis(source, result, differing: differing) { variation in
+      guard misfit(pairs, source.graph, variation.graph) == nil else { return false }
+      let values = try variation.reference(
+        Double.self, translated(few, correspondence), returning: pairs.map(\.result))
+      return try compare(pairs, expected, values).allSatisfy { $0.relative <= judgeTolerance }
     }
   }
 
