@@ -8,7 +8,7 @@ struct Bert4kerasLayers {
   private let architecture: FamilyArchitecture
   /// Whether Dropout layers stand between: bert4keras leaves them out where the rate is 0.
   private let hasDropout: Bool
-  private var graph = KerasGraph()
+  private var graph = KerasOrder()
 
   /// The layers in Keras' order, those without weights included.
   static func names(_ architecture: FamilyArchitecture, hasDropout: Bool) -> [String] {

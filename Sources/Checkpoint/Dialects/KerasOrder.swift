@@ -3,7 +3,7 @@
 /// `save_weights` and `load_weights` go by that order, not by names. Source: `_map_graph_network` of
 /// tf.keras 2.15 (`functional.py`), of which Keras 2.3 has the same: layers by decreasing distance
 /// from the outputs; at the same distance in the order in which a walk from the outputs meets them.
-struct KerasGraph {
+struct KerasOrder {
   private struct Call {
     let layer: String
     let inputs: [Int]
