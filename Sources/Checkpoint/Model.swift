@@ -5,7 +5,8 @@ public struct Model: Sendable {
   public var architecture: FamilyArchitecture
   /// Canonical weights in the architecture's order, each exactly once.
   public var weights: [Weight]
-  /// Tensors of no known meaning, in their groups.
+  /// Tensors of no known meaning, in their groups; an empty group holds the place of a layer in
+  /// ``FamilyArchitecture/tops``.
   public var carried: [Group]
   /// Tensors that another form has no place for.
   public var left: [Leftover]
@@ -19,6 +20,8 @@ public struct Model: Sendable {
   public var dialect: String
   /// What people should know.
   public var warnings: [String]
+  /// The flag that would tell the place of a layer that is carried, by the layer's name.
+  public var flags: [String: String] = [:]
 
   public init(
     architecture: FamilyArchitecture, weights: [Weight], carried: [Group] = [],

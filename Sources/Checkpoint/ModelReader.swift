@@ -107,13 +107,16 @@ public struct ModelReader: Sendable {
       family: family.name, configuration: configuration,
       heads: family.heads(Set(binding.weights.map(\.name)), configuration), tops: binding.tops)
     if let file { warnings += dialect.remarks(on: file.json) }
-    return try Model(
+    warnings += binding.warnings
+    warnings += try ModelReader.doubts(of: binding, settings["transition_multiplier"])
+    var model = Model(
       architecture: architecture,
       weights: binding.weights.map { $0.renamed(family.settled($0.name, configuration)) },
       carried: binding.carried, left: binding.left, redundant: binding.redundant,
       settings: settings.list, configuration: file?.json, dialect: dialect.name,
-      warnings: warnings
-    ).checked()
+      warnings: warnings)
+    model.flags = binding.flags
+    return try model.checked()
   }
 
   /// What shapes tell; a table that is shared tells nothing of the segments.

@@ -77,6 +77,8 @@ public struct Configuration: Sendable, Equatable {
   public var tiesDecoder = true
   /// Whether the decoder's states are divided by √(hidden size) before it.
   public var scalesDecoder = false
+  /// What the stored transitions of CRFs and MEMMs are multiplied by: bert4keras' lr_multiplier.
+  public var transitionMultiplier = 1.0
   public var mask = AttentionMaskKind.bidirectional
   public var padding = PaddingRule.tokenZero
   public var headOutput = HeadOutput.logits
@@ -290,6 +292,15 @@ public struct ConfigurationKey: Sendable {
     number("embedding_norm_eps", "epsilon of the embeddings' LayerNorm", \.embeddingNormEpsilon),
     number("block_norm_eps", "epsilon of the blocks' LayerNorms", \.blockNormEpsilon),
     number("head_norm_eps", "epsilon of the MLM head's LayerNorm", \.headNormEpsilon),
+    ConfigurationKey(
+      name: "transition_multiplier", synonyms: ["crf_multiplier"],
+      summary: "what the stored transitions of a CRF or MEMM are multiplied by",
+      get: { .number($0.transitionMultiplier) },
+      set: { configuration, value in
+        guard let number = value.double, number > 0, number.isFinite else { return false }
+        configuration.transitionMultiplier = number
+        return true
+      }),
     choice("mask", "bidirectional, causal or unilm", \.mask),
     choice("padding", "token-zero or attention-mask", \.padding),
     choice("head_output", "logits or softmax", \.headOutput),

@@ -134,7 +134,7 @@ struct Bert4kerasBundle {
   }
 
   private static let order =
-    ["q_dense", "k_dense", "v_dense", "i_dense", "q_scaleoffset", "k_scaleoffset"]
+    ["p_dense", "q_dense", "k_dense", "v_dense", "i_dense", "q_scaleoffset", "k_scaleoffset"]
     + ["i0_dense", "i1_dense", "i2_dense", "i3_dense", "o_dense"]
     + ["embeddings", "project_kernel", "kernel", "bias", "beta", "gamma"]
     + ["hidden_dense", "beta_dense", "gamma_dense", "pre_softmax", "post_softmax"]
@@ -265,7 +265,8 @@ struct Bert4kerasBundle {
           names.dropFirst().joined(separator: "/").split(separator: ":").first.map(String.init)
           ?? tensor.name
         let attributes =
-          known?[index].split(separator: "/").map(String.init) ?? foreign(names.suffix(from: 1))
+          known?[index].split(separator: "/").map(String.init)
+          ?? foreign(names.suffix(from: 1), of: group)
         let path = ["\(layer)\(number)"] + attributes
         variables.append(ObjectGraph.Variable(path: path, fullName: fullName))
         var copy = tensor.renamed(ObjectGraph.key(of: path))
@@ -289,10 +290,15 @@ struct Bert4kerasBundle {
   }
 
   /// The attributes by which a weight hangs at a layer that is not bert4keras' own.
-  private static func foreign(_ names: ArraySlice<String>) -> [String] {
+  private static func foreign(_ names: ArraySlice<String>, of layer: Group) -> [String] {
     let leaf = (names.last ?? "").split(separator: ":").first.map(String.init) ?? ""
     // CRF and MEMM keep their transitions under private names.
-    return names.dropFirst().dropLast()
+    var inner = Array(names.dropFirst().dropLast())
+    // EfficientGlobalPointer keeps two dense layers.
+    if layer.tensors.count > 1, layer.tensors.contains(where: { $0.name.contains("/dense_1/") }) {
+      inner = inner.map { ["dense": "p_dense", "dense_1": "q_dense"][$0] ?? $0 }
+    }
+    return inner
       + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
   }
 }

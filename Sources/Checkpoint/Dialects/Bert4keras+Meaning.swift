@@ -74,7 +74,7 @@ extension Bert4keras {
         ("tie_word_embeddings", .bool(gates == nil)),
       ]
     }
-    return values
+    return values + KerasTops.defaults(binding)
   }
 
   /// Without the keys that bert4keras ignores for the family.
@@ -157,7 +157,9 @@ extension Bert4keras {
         names.merge(block("layers.\(depth)", layer, structure).mapValues { $0 + node }) { $1 }
       }
     }
-    return names.mapValues { c.layerPrefix + $0 }
+    names = names.mapValues { c.layerPrefix + $0 }
+    for top in architecture.tops { names["head.\(top.name)"] = top.name }
+    return names
   }
 
   private func block(

@@ -17,6 +17,9 @@ extension Bert4keras {
     }
     for layer in layers {
       let config = layer.config
+      if KerasTops.haveTransitions.contains(layer.className) {
+        state("transition_multiplier", config["lr_multiplier"])
+      }
       switch layer.name {
       case "Embedding-Norm": state("embedding_norm_eps", config["epsilon"])
       case "MLM-Norm": state("head_norm_eps", config["epsilon"])
@@ -98,6 +101,7 @@ extension Bert4keras {
   /// A layer of `model_config`, by its name without a prefix.
   private struct ModelLayer {
     let name: String
+    let className: String
     let config: JSON
     /// One for each application.
     let calls: [JSON]?
@@ -116,14 +120,16 @@ extension Bert4keras {
     else { return [] }
     let named = layers.compactMap { layer -> ModelLayer? in
       guard let config = layer["config"], let name = config["name"]?.string else { return nil }
-      return ModelLayer(name: name, config: config, calls: layer["inbound_nodes"]?.array)
+      return ModelLayer(
+        name: name, className: layer["class_name"]?.string ?? "", config: config,
+        calls: layer["inbound_nodes"]?.array)
     }
     let prefix = prefix(of: named.map(\.name))
     guard !prefix.isEmpty else { return named }
     return named.map { layer in
       ModelLayer(
-        name: layer.name.replacingPrefix(prefix, with: ""), config: layer.config,
-        calls: layer.calls)
+        name: layer.name.replacingPrefix(prefix, with: ""), className: layer.className,
+        config: layer.config, calls: layer.calls)
     }
   }
 

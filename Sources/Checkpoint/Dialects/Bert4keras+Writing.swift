@@ -2,69 +2,17 @@
 extension Bert4keras {
   public func spell(_ model: Model) throws(CheckpointError) -> Spelling {
     let architecture = model.architecture
-    let c = architecture.configuration
     try check(architecture)
-    let table = Bert4keras.table(architecture.family)
-    let weights = Dictionary(model.weights.map { ($0.name, $0) }) { first, _ in first }
-    let names = Set(weights.keys)
-    var groups: [Group] = []
-    var rows: [Spelling.Row] = []
-    var spelled: Set<String> = []
-    let layers = Bert4kerasLayers.names(
-      architecture, hasDropout: Bert4keras.hasDropout(model.configuration))
-    for plain in layers {
-      let items = table.spelled(plain, of: names)
-      guard !items.isEmpty else { continue }
-      let layer = c.layerPrefix + plain
-      var group = Group(name: layer)
-      for (canonical, stored) in items {
-        guard let weight = weights[canonical] else { continue }
-        let tensor = weight.tensor.renamed("\(layer)/\(layer)/\(stored)")
-        group.tensors.append(tensor)
-        spelled.insert(canonical)
-        rows.append(
-          Spelling.Row(
-            target: tensor.name, sources: weight.sources, operation: weight.operation,
-            dtype: tensor.dtype, shape: tensor.shape))
-      }
-      groups.append(group)
-    }
-    let tops = architecture.tops.flatMap(\.weights).map(\.name)
-    if let left = model.weights.first(where: {
-      !spelled.contains($0.name) && !tops.contains($0.name)
-    }) {
-      throw CheckpointError(
-        .unsupported, .tensor(left.name), "has no place in bert4keras' \(architecture.family)")
-    }
-    for group in model.carried {
-      let (copy, more) = Bert4keras.carried(group)
-      groups.append(copy)
-      rows += more
-    }
+    let (groups, rows) = try Bert4keras.table(architecture.family).written(
+      Bert4kerasLayers.names(
+        architecture, hasDropout: Bert4keras.hasDropout(model.configuration)),
+      prefix: architecture.configuration.layerPrefix, of: model)
     return Spelling(
       checkpoint: Checkpoint(format: format, groups: groups),
       configuration: configuration(of: architecture, model), rows: rows,
       loadsAs: loading(architecture), missing: [],
       unexpected: model.carried.flatMap(\.tensors).map(\.name),
       remarks: try remarks(architecture))
-  }
-
-  /// A group of no known meaning, as a layer of its own.
-  private static func carried(_ group: Group) -> (Group, [Spelling.Row]) {
-    let name = group.name.isEmpty ? "carried" : group.name
-    var copy = Group(name: name)
-    var rows: [Spelling.Row] = []
-    for tensor in group.tensors {
-      // A whole-model file keeps its weights one level deeper than a weights-only file.
-      let plain = tensor.name.replacingPrefix("model_weights/", with: "")
-      let target = plain.hasPrefix(name + "/") ? plain : "\(name)/\(plain)"
-      copy.tensors.append(tensor.renamed(target))
-      rows.append(
-        Spelling.Row(
-          target: target, sources: [tensor.name], operation: "carried", dtype: tensor.dtype,
-          shape: tensor.shape))
-    }
-    return (copy, rows)
   }
 
   private static func hasDropout(_ configuration: JSON?) -> Bool {
@@ -105,7 +53,8 @@ extension Bert4keras {
     if c.conditionSize > 0 {
       arguments += ["layer_norm_cond=condition", "additional_input_layers=condition"]
     }
-    return "build_transformer_model(\(arguments.joined(separator: ", "))).load_weights(file)"
+    return "build_transformer_model(\(arguments.joined(separator: ", ")))"
+      + "\(KerasTops.loading(architecture.tops)).load_weights(file)"
   }
 
   /// What bert4keras will compute otherwise than the source, and how to load it.
@@ -275,6 +224,9 @@ extension Bert4keras {
     if architecture.family == "albert" {
       set("num_hidden_groups", .number(c.groups ?? c.layers))
       set("inner_group_num", .number(1))
+    }
+    if c.transitionMultiplier != 1, architecture.tops.contains(where: \.hasTransitions) {
+      set("transition_multiplier", .number(c.transitionMultiplier))
     }
     return json
   }

@@ -135,12 +135,17 @@ public struct Binding: Sendable {
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.
   public var tops: [TopLayer] = []
-  /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
+  /// Tensors of no known meaning, such as a user's own layer; they travel under their names. An empty
+  /// group holds the place of one in ``tops``, where a framework goes by order.
   public var carried: [Group] = []
   /// Tensors that do not travel to another form, and why (optimizer state).
   public var left: [Leftover] = []
   /// Copies and buffers whose content is told elsewhere.
   public var redundant: [Leftover] = []
+  /// What was taken for granted.
+  public var warnings: [String] = []
+  /// The flag that would tell the place of a layer that is carried, by the layer's name.
+  public var flags: [String: String] = [:]
 
   public init() {}
 

@@ -1,0 +1,111 @@
+/// The graph of layers that a whole-model file of Keras 1 or 2 describes in `model_config`.
+struct KerasGraph {
+  /// One application of a layer.
+  struct Call: Hashable {
+    let layer: String
+    let node: Int
+  }
+
+  struct Layer {
+    let kind: String
+    let config: JSON
+    /// What each application takes.
+    let inputs: [[Call]]
+  }
+
+  private var layers: [String: Layer] = [:]
+  /// Layers that take a call's result.
+  private var users: [Call: [String]] = [:]
+
+  /// `nil` for a file of weights.
+  init?(_ checkpoint: Checkpoint) {
+    guard let text = checkpoint.text("model_config"),
+      let tree = try? JSON(parsing: Array(text.utf8)),
+      let list = tree["config"]?["layers"]?.array
+    else { return nil }
+    for json in list {
+      guard let config = json["config"], let kind = json["class_name"]?.string,
+        let name = (json["name"] ?? config["name"])?.string
+      else { continue }
+      let inputs = (json["inbound_nodes"]?.array ?? []).map { node in
+        (node.array ?? []).compactMap { call -> Call? in
+          guard let parts = call.array, parts.count > 1, let layer = parts[0].string,
+            let index = parts[1].int
+          else { return nil }
+          return Call(layer: layer, node: index)
+        }
+      }
+      layers[name] = Layer(kind: kind, config: config, inputs: inputs)
+      for call in inputs.joined() { users[call, default: []].append(name) }
+    }
+  }
+
+  subscript(name: String) -> Layer? { layers[name] }
+
+  /// Layers that take a call's result.
+  func users(of call: Call) -> [String] { users[call] ?? [] }
+
+  /// The only thing that a layer takes, when it is applied once to one thing.
+  func input(of name: String) -> Call? {
+    guard let inputs = layers[name]?.inputs, inputs.count == 1, inputs[0].count == 1 else {
+      return nil
+    }
+    return inputs[0][0]
+  }
+
+  /// A layer's class and configuration; what is applied to every position counts as itself.
+  func form(of name: String) -> (kind: String, config: JSON)? {
+    guard let layer = layers[name] else { return nil }
+    if layer.kind == "TimeDistributed", let inner = layer.config["layer"],
+      let kind = inner["class_name"]?.string, let config = inner["config"]
+    {
+      return (kind, config)
+    }
+    return (layer.kind, layer.config)
+  }
+
+  /// Layers that hand on what they take when the model is not trained.
+  private static let idle: Set<String> = [
+    "Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
+  ]
+
+  func isIdle(_ name: String) -> Bool {
+    layers[name].map { KerasGraph.idle.contains($0.kind) } ?? false
+  }
+
+  /// Whether a Lambda is `lambda x: x[:, 0]`: its bytecode, which Python 3.6 to 3.12 begin alike, and
+  /// its constants `None` and 0.
+  func takesFirst(_ name: String) -> Bool {
+    guard let layer = layers[name], layer.kind == "Lambda" else { return false }
+    let function = layer.config["function"]
+    guard let text = function?.array?.first?.string ?? function?["config"]?["code"]?.string else {
+      return false
+    }
+    let code = KerasGraph.decoded(text)
+    return code.firstRange(of: KerasGraph.firstColumn) != nil
+      && (code.firstRange(of: [0x4E, 0xE9, 0, 0, 0, 0]) != nil
+        || code.firstRange(of: [0x4E, 0x69, 0, 0, 0, 0]) != nil)
+  }
+
+  /// x, slice(None, None), 0, made a tuple, subscripted.
+  private static let firstColumn: [UInt8] = [
+    0x7C, 0, 0x64, 0, 0x64, 0, 0x85, 2, 0x64, 1, 0x66, 2, 0x19, 0,
+  ]
+
+  /// Base64, with the line ends that Python puts into it.
+  private static func decoded(_ text: String) -> [UInt8] {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    var bytes: [UInt8] = []
+    var (bits, count) = (0, 0)
+    for byte in text.utf8 {
+      guard let value = alphabet.firstIndex(of: byte) else { continue }
+      bits = (bits << 6 | value) & 0xFFFF
+      count += 6
+      if count >= 8 {
+        count -= 8
+        bytes.append(UInt8(truncatingIfNeeded: bits >> count))
+      }
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,57 @@
+extension KerasTops {
+  /// What `--set head.NAME=PLACE,…` says of a layer.
+  struct Said {
+    var input: TopLayer.Input?
+    var output: TopLayer.Output?
+    var heads: Int?
+    var isRotary: Bool?
+    var isTriangular: Bool?
+
+    /// - Throws: ``CheckpointError`` of kind `usage` for a word of no meaning.
+    init(
+      _ name: String, _ text: String, _ activation: (String) -> Activation?
+    ) throws(CheckpointError) {
+      for word in text.split(separator: ",").map(String.init) {
+        let sides = word.split(separator: "=", maxSplits: 1).map(String.init)
+        if sides.count == 2 {
+          guard set(sides[0], sides[1]) else {
+            throw CheckpointError(
+              .usage, Said.place(name, text), "\"\(word)\" says nothing of a layer",
+              hint: "a pointer takes heads=N, rope=true|false and tril_mask=true|false")
+          }
+        } else if word == "softmax" {
+          output = .softmax
+        } else if let activation = activation(word) {
+          output = .activated(activation)
+        } else {
+          guard input == nil else {
+            throw CheckpointError(
+              .usage, Said.place(name, text),
+              "says two places: \(input?.description ?? ""), \(word)")
+          }
+          input = TopLayer.Input(word)
+        }
+      }
+    }
+
+    private mutating func set(_ key: String, _ value: String) -> Bool {
+      switch key {
+      case "heads":
+        guard let number = Int(value), number > 0, number < 1 << 20 else { return false }
+        heads = number
+      case "rope":
+        guard let isOn = Bool(value) else { return false }
+        isRotary = isOn
+      case "tril_mask":
+        guard let isOn = Bool(value) else { return false }
+        isTriangular = isOn
+      default: return false
+      }
+      return true
+    }
+
+    static func place(_ name: String, _ text: String) -> Place {
+      Place(member: "--set head.\(name)=\(text)")
+    }
+  }
+}
