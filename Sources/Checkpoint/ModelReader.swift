@@ -107,7 +107,7 @@ public struct ModelReader: Sendable {
       family: family.name, configuration: configuration,
       heads: family.heads(Set(binding.weights.map(\.name)), configuration), tops: binding.tops)
     if let file { warnings += dialect.remarks(on: file.json) }
-    warnings += binding.warnings
+    warnings += binding.warnings.filter { !warnings.contains($0) }
     warnings += try ModelReader.doubts(of: binding, settings["transition_multiplier"])
     var model = Model(
       architecture: architecture,

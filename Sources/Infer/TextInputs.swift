@@ -26,7 +26,8 @@ public struct TextInputs: Sendable {
   ) throws(InferError) {
     var arrays: [String: NDArray<Float>] = [:]
     let needed = graph.inputs.map { graph[$0].name }
-    for name in given.keys.sorted() {
+    // keras-bert's Input-Masked tells where its loss looks; no output depends on it.
+    for name in given.keys.sorted() where name != "Input-Masked" {
       guard let array = given[name] else { continue }
       guard let kind = Kind.spelled(name, among: needed) else {
         throw InferError(
@@ -118,6 +119,7 @@ public struct TextInputs: Sendable {
       values: tokens.values.indices.map { index in
         switch padding {
         case .attentionMask: 1
+        case .everyTokenZero: tokens.values[index] > 0 ? 1 : 0
         case .tokenZero: tokens.values[index] > 0 || index % length == 0 ? 1 : 0
         }
       })

@@ -96,12 +96,14 @@ extension Conversion {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
       try dropHeads(&result, &relation)
-      result.carried = try result.carried.map { group in
+      dropTops(&result, &relation)
+      result.carried = try result.carried.compactMap { group in
+        guard !group.tensors.isEmpty else { return group }
         var group = group
         group.tensors = try group.tensors.filter { keeps($0) }
           .map { try $0.converted(to: request.dtype) }
-        return group
-      }.filter { !$0.tensors.isEmpty }
+        return group.tensors.isEmpty ? nil : group
+      }
       result.weights = try result.weights.map { weight in
         var copy = weight
         copy.tensor = try weight.tensor.converted(to: request.dtype)
@@ -151,6 +153,33 @@ extension Conversion {
         }
         remove(head, &model, &relation)
       }
+    }
+
+    /// Leaves out layers on top whose weights the user lets go, and those that sit on them.
+    private mutating func dropTops(_ model: inout Model, _ relation: inout Correspondence) {
+      var gone: Set<String> = []
+      for top in model.architecture.tops {
+        let names = Set(top.weights.map(\.name))
+        let own = model.weights.filter { names.contains($0.name) }
+        if own.allSatisfy({ allowed.match([$0.name, $0.tensor.name] + $0.sources) }) {
+          drops += own.map { .asked($0.name) }
+        } else if case .layer(let below) = top.input, gone.contains(below) {
+          drops += own.map {
+            Drop(name: $0.name, sources: $0.sources, reason: "sits on \(below)", loses: true)
+          }
+        } else {
+          continue
+        }
+        gone.insert(top.name)
+        model.weights.removeAll { names.contains($0.name) }
+        relation.removed.formUnion(["head.\(top.name)", "\(top.name)_logits", "\(top.name)_probs"])
+      }
+      guard !gone.isEmpty else { return }
+      relation.removed.formUnion([
+        "logits", "probs", "crf_emissions", "memm_emissions", "span_scores", "start_logits",
+        "end_logits",
+      ])
+      model.architecture.tops.removeAll { gone.contains($0.name) }
     }
 
     private func remove(_ head: Head, _ model: inout Model, _ relation: inout Correspondence) {

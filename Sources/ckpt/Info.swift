@@ -83,10 +83,52 @@ struct Info: ParsableCommand, JSONCommand {
         Terminal.output.dim(origin(setting.origin)))
     }
     table.print(indent: "  ")
-    for group in model.carried {
-      let names = group.tensors.map(\.name).joined(separator: ", ")
-      print("\ncarried (no known meaning): \(names)")
+    renderTops(model)
+  }
+
+  /// What a user has put on top, and how to tell what is carried.
+  private func renderTops(_ model: Model) {
+    let carried = model.carried.filter { !$0.tensors.isEmpty }
+    if !model.architecture.tops.isEmpty {
+      print("\non top")
+      var table = Table([.left, .left])
+      for top in model.architecture.tops { table.add(top.name, top.meaning) }
+      table.print(indent: "  ")
     }
+    for group in carried {
+      let names = group.tensors.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
+      print("\ncarried (no known meaning): \(names)")
+      if let flag = model.flags[group.name] { print("  to say what it is: \(flag)") }
+    }
+  }
+
+  private func topsJSON(_ model: Model) -> JSON {
+    .array(
+      model.architecture.tops.map { top in
+        .object([
+          .init("name", .string(top.name)), .init("meaning", .string(top.meaning)),
+          .init("on", .string(top.input.description)), .init("size", .number(top.outputSize)),
+        ])
+      })
+  }
+
+  private func unplacedJSON(_ model: Model) -> JSON {
+    .array(
+      model.carried.filter { !$0.tensors.isEmpty }.map { group in
+        .object([
+          .init("layer", .string(group.name)),
+          .init(
+            "tensors",
+            .array(
+              group.tensors.map {
+                .object([
+                  .init("name", .string($0.name)),
+                  .init("shape", .array($0.shape.extents.map { .number($0) })),
+                ])
+              })),
+          .init("flag", model.flags[group.name].map { .string($0) } ?? .null),
+        ])
+      })
   }
 
   private func origin(_ origin: Model.Origin) -> String {
@@ -164,6 +206,8 @@ struct Info: ParsableCommand, JSONCommand {
       json.set(
         "origins",
         .object(model.settings.map { .init($0.key, .string(origin($0.origin))) }))
+      json.set("tops", topsJSON(model))
+      json.set("unplaced", unplacedJSON(model))
       json.set(
         "carried", .array(model.carried.flatMap(\.tensors).map { .string($0.name) }))
     case .unknown(let reason):

@@ -58,6 +58,7 @@ import Testing
     _ name: String, _ family: String
   ) throws {
     let dialect = try DialectRegistry.named(name)
+    guard dialect.families.contains(family) else { return }
     let sequence: Head = family == "bert" ? .nsp : .sop
     for heads in [[], [.pooler], [.mlm], [.pooler, sequence, .mlm]] as [Set<Head>] {
       for groups in family == "albert" ? [nil, 1] : [nil] as [Int?] {

@@ -13,8 +13,9 @@ import Testing
     var settings: [(key: String, value: String)] = []
     /// The file of values, when a folder has several.
     var values = "expected"
+    var inputs = "inputs"
 
-    var testDescription: String { "\(fixture)/\(file), \(mask)" }
+    var testDescription: String { "\(fixture)/\(file), \(values), \(mask)" }
     var stem: String { values + (mask == .bidirectional ? "" : ".\(mask.rawValue)") }
   }
 
@@ -39,7 +40,7 @@ import Testing
       Case(fixture: "hf-albert", file: "model.safetensors"),
       Case(fixture: "hf-albert-groups", file: "model.safetensors"),
       Case(fixture: "hf-albert-equal", file: "model.safetensors"),
-    ] + tops
+    ] + tops + bert4keras
 
   @Test(arguments: cases)
   func `every value agrees with the library`(_ test: Case) throws {
@@ -49,10 +50,11 @@ import Testing
       options.configurationPath = Fixtures.path(test.fixture, "config.json")
     }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
-    let runnable = try RunnableModel(model, mask: test.mask)
+    // GPT's own mask is causal.
+    let runnable = try RunnableModel(model, mask: test.mask == .bidirectional ? nil : test.mask)
     let folder = test.fixture == "hf-bert-sharded" ? "hf-bert" : test.fixture
     let inputs = try TextInputs(
-      named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
+      named: Fixtures.arrays(folder, "\(test.inputs).npz", as: Float.self),
       padding: model.architecture.configuration.padding, for: runnable.graph)
     let expected = try Fixtures.arrays(folder, "\(test.stem).npz", as: Double.self)
     let exact = try Fixtures.arrays(folder, "\(test.stem).f64.npz", as: Double.self)

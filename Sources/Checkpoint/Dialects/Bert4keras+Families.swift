@@ -31,7 +31,9 @@ extension Bert4keras {
 
   static func recognise(_ layers: [Group], _ configuration: JSON?) -> Recognised? {
     let names = Set(layers.filter { !$0.tensors.isEmpty }.map(\.name))
-    guard names.contains(tokens) else { return nil }
+    // keras-bert has the same layers and other weights.
+    let isOther = layers.contains { $0.tensors.contains { $0.name.hasSuffix("Attention_Wq:0") } }
+    guard names.contains(tokens), !isOther else { return nil }
     func has(_ name: String) -> Bool { names.contains(name) }
     if has("Encoder-Transformer-0-FeedForward") || has("Decoder-Transformer-0-FeedForward") {
       return Recognised(family: "t5", alike: ["mt5"])
@@ -96,7 +98,7 @@ extension Bert4keras {
     let numbered =
       count == 1 && isALBERT
       ? ["Transformer-0", "Encoder-1"].flatMap { blocks($0, shared) }
-      : blocks("Transformer-{i}", "layers.{i}") + blocks("Encoder-{i}", "layers.{i}", first: 1)
+      : blocks("Transformer-{i}", "layers.{i}") + blocks("Encoder-{i+1}", "layers.{i}")
     let halves = ["Encoder", "Decoder"].flatMap { half -> [LayerTable.Row] in
       let base = half.lowercased()
       return blocks("\(half)-Transformer-{i}", "\(base).layers.{i}") + [
@@ -134,18 +136,18 @@ extension Bert4keras {
   }
 
   private static func blocks(
-    _ layer: String, _ block: String, first: Int = 0
+    _ layer: String, _ block: String
   ) -> [LayerTable.Row] {
     ["Self", "Cross"].flatMap { kind -> [LayerTable.Row] in
       let name = "\(layer)-MultiHead\(kind)Attention"
       let base = "\(block).\(kind == "Self" ? "attention" : "cross_attention")"
       return [
-        .init(name, attention(base), first: first),
-        norm("\(name)-Norm", "\(base).norm", first: first),
+        .init(name, attention(base)),
+        norm("\(name)-Norm", "\(base).norm"),
       ]
     } + [
-      .init("\(layer)-FeedForward", feedForward("\(block).feed_forward"), first: first),
-      norm("\(layer)-FeedForward-Norm", "\(block).feed_forward.norm", first: first),
+      .init("\(layer)-FeedForward", feedForward("\(block).feed_forward")),
+      norm("\(layer)-FeedForward-Norm", "\(block).feed_forward.norm"),
       // GPT2_ML's two norms around the feed-forward.
       norm("\(layer)-FeedForward-Norm-0", "\(block).attention.norm"),
       norm("\(layer)-FeedForward-Norm-1", "\(block).feed_forward.norm"),
@@ -226,7 +228,7 @@ extension Bert4keras {
 
   /// A norm, conditional or not: its own weights, then the Dense layers that shift them.
   private static func norm(
-    _ layer: String, _ canonical: String, first: Int = 0
+    _ layer: String, _ canonical: String
   ) -> LayerTable.Row {
     let both = [["beta", "gamma"], ["gamma"]]
     let own = both.map { $0.map { LayerTable.Item("\(canonical).\($0)", "\($0):0") } }
@@ -240,6 +242,6 @@ extension Bert4keras {
       }
     }
     let hidden = [(weight: "condition", attribute: "hidden_dense")]
-    return .init(layer, own + conditional([]) + conditional(hidden), first: first)
+    return .init(layer, own + conditional([]) + conditional(hidden))
   }
 }

@@ -13,6 +13,7 @@ extension Bert4keras {
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
   ) throws(CheckpointError) {
-    try KerasTops(binding, of: checkpoint, base: topsBase, said: said).move(in: &binding)
+    try KerasTops(binding, of: checkpoint, configuration: configuration, base: topsBase, said: said)
+      .move(in: &binding)
   }
 }

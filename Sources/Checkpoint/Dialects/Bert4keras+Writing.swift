@@ -53,8 +53,9 @@ extension Bert4keras {
     if c.conditionSize > 0 {
       arguments += ["layer_norm_cond=condition", "additional_input_layers=condition"]
     }
-    return "build_transformer_model(\(arguments.joined(separator: ", ")))"
-      + "\(KerasTops.loading(architecture.tops)).load_weights(file)"
+    return KerasTops.built(
+      "build_transformer_model(\(arguments.joined(separator: ", ")))", architecture.tops)
+      + ".load_weights(file)"
   }
 
   /// What bert4keras will compute otherwise than the source, and how to load it.
@@ -225,9 +226,7 @@ extension Bert4keras {
       set("num_hidden_groups", .number(c.groups ?? c.layers))
       set("inner_group_num", .number(1))
     }
-    if c.transitionMultiplier != 1, architecture.tops.contains(where: \.hasTransitions) {
-      set("transition_multiplier", .number(c.transitionMultiplier))
-    }
+    KerasTops.note(model, in: &json)
     return json
   }
 

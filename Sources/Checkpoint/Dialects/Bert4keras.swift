@@ -42,36 +42,12 @@ public struct Bert4keras: Dialect {
     of checkpoint: Checkpoint, _ family: String?, _ configuration: JSON?
   ) -> (layers: [Group], bundle: Bert4kerasBundle?) {
     let bundle = Bert4kerasBundle(checkpoint.tensors, family, configuration)
-    let layers = bundle?.layers ?? Bert4keras.groups(of: checkpoint)
+    let layers = bundle?.layers ?? checkpoint.kerasLayers
     return (Bert4keras.plain(layers, prefix: Bert4keras.prefix(of: layers.map(\.name))), bundle)
   }
 
   func plainLayers(of checkpoint: Checkpoint, family: String) -> [Group] {
     layers(of: checkpoint, family, nil).layers
-  }
-
-  /// The checkpoint's groups; a file without groups is grouped by the first part of its names.
-  static func groups(of checkpoint: Checkpoint) -> [Group] {
-    guard checkpoint.groups.count == 1, checkpoint.groups[0].name.isEmpty else {
-      return checkpoint.groups.map { group in
-        var layer = group
-        layer.name = group.name.replacingPrefix("model_weights/", with: "")
-        return layer
-      }
-    }
-    var groups: [Group] = []
-    var places: [String: Int] = [:]
-    for tensor in checkpoint.groups[0].tensors {
-      let plain = tensor.name.replacingPrefix("model_weights/", with: "")
-      let layer = plain.split(separator: "/").first.map(String.init) ?? plain
-      if let index = places[layer] {
-        groups[index].tensors.append(tensor)
-      } else {
-        places[layer] = groups.count
-        groups.append(Group(name: layer, tensors: [tensor]))
-      }
-    }
-    return groups
   }
 
   public func activation(_ name: String) -> Activation? {

@@ -1,5 +1,6 @@
 extension KerasTops {
-  /// What `--set head.NAME=PLACE,…` says of a layer.
+  /// What `--set head.NAME=PLACE,…` says of a layer, or `"head.NAME": "PLACE,…"` in a configuration file
+  /// that ckpt has written.
   struct Said {
     var input: TopLayer.Input?
     var output: TopLayer.Output?
@@ -48,6 +49,20 @@ extension KerasTops {
       default: return false
       }
       return true
+    }
+
+    /// What would say of a layer all that it is.
+    static func text(_ top: TopLayer) -> String {
+      var words = [top.input.description]
+      switch top.kind {
+      case .dense(.softmax): words.append("softmax")
+      case .dense(.activated(let activation)): words.append(activation.rawValue)
+      case .crf, .memm, .span: break
+      case .globalPointer(_, let isRotary, let isTriangular),
+        .efficientGlobalPointer(_, let isRotary, let isTriangular):
+        words += ["heads=\(top.outputSize)", "rope=\(isRotary)", "tril_mask=\(isTriangular)"]
+      }
+      return words.joined(separator: ",")
     }
 
     static func place(_ name: String, _ text: String) -> Place {

@@ -27,14 +27,16 @@ struct KerasTops {
   private(set) var warnings: [String] = []
 
   init(
-    _ binding: Binding, of checkpoint: Checkpoint, base: Base,
+    _ binding: Binding, of checkpoint: Checkpoint, configuration: JSON?, base: Base,
     said: [(name: String, value: String)]
   ) throws(CheckpointError) {
     self.base = base
     let graph = KerasGraph(checkpoint)
     self.graph = graph
     var sayings: [String: (Said, text: String)] = [:]
-    for (name, text) in said { sayings[name] = (try Said(name, text, base.activation), text) }
+    for (name, text) in KerasTops.noted(configuration, binding) + said {
+      sayings[name] = (try Said(name, text, base.activation), text)
+    }
     self.said = sayings
     parts = binding.carried.filter { !$0.tensors.isEmpty }.map { group in
       Part(
@@ -55,6 +57,32 @@ struct KerasTops {
     if graph == nil { emitters = findEmitters() }
     for part in parts { try add(part) }
     warn()
+  }
+
+  /// What a configuration file that ckpt has written notes of the file's layers.
+  private static func noted(
+    _ configuration: JSON?, _ binding: Binding
+  ) -> [(name: String, value: String)] {
+    (configuration?.members ?? []).compactMap { member in
+      guard member.key.hasPrefix(ModelReader.headPrefix), let text = member.value.string else {
+        return nil
+      }
+      let name = String(member.key.dropFirst(ModelReader.headPrefix.count))
+      let isThere = binding.carried.contains { $0.name == name && !$0.tensors.isEmpty }
+      return isThere ? (name, text) : nil
+    }
+  }
+
+  /// Notes in a configuration file what a file of weights does not tell of layers on top.
+  static func note(_ model: Model, in configuration: inout JSON) {
+    let tops = model.architecture.tops
+    for top in tops {
+      configuration.set(ModelReader.headPrefix + top.name, .string(Said.text(top)))
+    }
+    let multiplier = model.architecture.configuration.transitionMultiplier
+    if multiplier != 1, tops.contains(where: \.hasTransitions) {
+      configuration.set("transition_multiplier", .number(multiplier))
+    }
   }
 
   // MARK: Places
@@ -332,9 +360,9 @@ struct KerasTops {
 
   private static func described(_ tensor: Tensor) -> String { "\(tensor.name) \(tensor.shape)" }
 
-  /// How a model with layers on top is loaded.
-  static func loading(_ tops: [TopLayer]) -> String {
-    tops.isEmpty ? "" : " with \(tops.map(\.name).joined(separator: ", ")) on top"
+  /// A model as it is built, with what the user's own code puts on top.
+  static func built(_ model: String, _ tops: [TopLayer]) -> String {
+    tops.isEmpty ? model : "(\(model) with \(tops.map(\.name).joined(separator: ", ")) on top)"
   }
 
   // MARK: Meaning

@@ -5,7 +5,7 @@ extension LayerTable {
   ///   - layers: the dialect's own, in Keras' order; those without weights are left out.
   ///   - prefix: what stands before their names.
   func written(
-    _ layers: [String], prefix: String, of model: Model
+    _ layers: [String], prefix: String = "", of model: Model
   ) throws(CheckpointError) -> (groups: [Group], rows: [Spelling.Row]) {
     let weights = Dictionary(model.weights.map { ($0.name, $0) }) { first, _ in first }
     let names = Set(weights.keys)
@@ -86,7 +86,7 @@ extension TopLayer {
   }
 
   /// Whether it holds transitions.
-  var hasTransitions: Bool {
+  public var hasTransitions: Bool {
     switch kind {
     case .crf, .memm: true
     default: false

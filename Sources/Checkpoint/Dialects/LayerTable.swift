@@ -8,7 +8,7 @@ struct LayerTable: Sendable {
   /// A weight inside a layer.
   struct Item: Sendable {
     let canonical: Template
-    /// The name written for it.
+    /// The name written for it; `{layer}` is the layer's own.
     let stored: String
     /// The attributes by which it hangs at its layer, such as `q_dense/kernel`.
     let attributes: String
@@ -22,22 +22,27 @@ struct LayerTable: Sendable {
 
     /// Kernels and tables are matrices, the rest are vectors.
     var rank: Int {
-      ["kernel", "embeddings", "weight"].contains { leaf.hasSuffix($0) } ? 2 : 1
+      let leaf = LayerTable.leaf(stored)
+      let isMatrix = ["kernel", "embeddings", "weight"].contains { leaf.hasSuffix($0) }
+      return isMatrix || leaf.contains("}_W") ? 2 : 1
     }
-    var leaf: String { LayerTable.leaf(stored) }
+    /// The name in a layer.
+    func stored(in layer: String) -> String { stored.replacing("{layer}", with: layer) }
   }
 
   /// A layer, and what it may hold, in the framework's order: with and without biases, and so on.
   struct Row: Sendable {
     let layer: Template
     let variants: [[Item]]
-    /// The number of the first such layer.
-    let first: Int
 
-    init(_ layer: String, _ variants: [[Item]], first: Int = 0) {
+    init(_ layer: String, _ variants: [[Item]]) {
       self.layer = Template(layer)
       self.variants = variants
-      self.first = first
+    }
+
+    /// A layer that always holds the same.
+    init(_ layer: String, _ weights: [(canonical: String, stored: String)]) {
+      self.init(layer, [weights.map { Item($0.canonical, $0.stored) }])
     }
 
     /// The variant that a layer's weights are, by how many there are and which are matrices.
@@ -83,7 +88,8 @@ struct LayerTable: Sendable {
         .mismatch, Place(member: group.name),
         "has \(group.tensors.count) weights, expected \(usual.count): \(expected)")
     }
-    let places = places(of: items, among: group.tensors)
+    let names = items.map { $0.stored(in: group.name) }
+    let places = places(of: items, named: names, among: group.tensors)
     return items.indices.map { index in
       let tensor = group.tensors[places[index]]
       return Weight(items[index].canonical.filled(numbers), tensor, sources: [tensor.name])
@@ -91,8 +97,10 @@ struct LayerTable: Sendable {
   }
 
   /// Where each weight stands: by a name that both sides have once, then by order among its rank.
-  private static func places(of items: [Item], among tensors: [Tensor]) -> [Int] {
-    let wanted = items.map(\.leaf)
+  private static func places(
+    of items: [Item], named names: [String], among tensors: [Tensor]
+  ) -> [Int] {
+    let wanted = names.map(leaf)
     let found = tensors.map(leaf)
     var places = [Int?](repeating: nil, count: items.count)
     for (index, leaf) in wanted.enumerated()
@@ -127,9 +135,7 @@ struct LayerTable: Sendable {
 
   private func match(_ layer: String) -> (Row, [String: Int])? {
     for row in rows {
-      if let numbers = row.layer.match(layer), numbers.values.allSatisfy({ $0 >= row.first }) {
-        return (row, numbers.mapValues { $0 - row.first })
-      }
+      if let numbers = row.layer.match(layer) { return (row, numbers) }
     }
     return nil
   }
@@ -139,7 +145,9 @@ struct LayerTable: Sendable {
     _ layer: String, of weights: Set<String>
   ) -> [(canonical: String, stored: String)] {
     guard let (row, numbers) = match(layer) else { return [] }
-    let filled = row.variants.map { $0.map { ($0.canonical.filled(numbers), $0.stored) } }
+    let filled = row.variants.map {
+      $0.map { ($0.canonical.filled(numbers), $0.stored(in: layer)) }
+    }
     return filled.filter { $0.allSatisfy { weights.contains($0.0) } }.max { $0.count < $1.count }
       ?? []
   }

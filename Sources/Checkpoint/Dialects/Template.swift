@@ -1,8 +1,8 @@
-/// A name with numbered places: `layers.{i}.attention.query.kernel`.
+/// A name with numbered places: `layers.{i}.attention.query.kernel`; `Encoder-{i+1}` counts from 1.
 struct Template: Sendable, ExpressibleByStringLiteral {
   private enum Part: Sendable {
     case text([UInt8])
-    case number(String)
+    case number(String, offset: Int)
   }
 
   let text: String
@@ -14,7 +14,11 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     var rest = text[...]
     while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
       if open > rest.startIndex { parts.append(.text(Array(rest[..<open].utf8))) }
-      parts.append(.number(String(rest[rest.index(after: open)..<close])))
+      let place = rest[rest.index(after: open)..<close].split(separator: "+")
+      parts.append(
+        .number(
+          place.first.map(String.init) ?? "",
+          offset: place.count > 1 ? Int(place[1]) ?? 0 : 0))
       rest = rest[rest.index(after: close)...]
     }
     if !rest.isEmpty { parts.append(.text(Array(rest.utf8))) }
@@ -32,12 +36,12 @@ struct Template: Sendable, ExpressibleByStringLiteral {
       case .text(let bytes):
         guard rest.starts(with: bytes) else { return nil }
         rest = rest.dropFirst(bytes.count)
-      case .number(let key):
+      case .number(let key, let offset):
         let digits = rest.prefix { (0x30...0x39).contains($0) }
         guard !digits.isEmpty, digits.count < 7, digits.count == 1 || digits.first != 0x30,
-          let number = Int(String(decoding: digits, as: UTF8.self))
+          let number = Int(String(decoding: digits, as: UTF8.self)), number >= offset
         else { return nil }
-        numbers[key] = number
+        numbers[key] = number - offset
         rest = rest.dropFirst(digits.count)
       }
     }
@@ -49,7 +53,7 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     parts.map { part in
       switch part {
       case .text(let bytes): String(decoding: bytes, as: UTF8.self)
-      case .number(let key): String(numbers[key] ?? 0)
+      case .number(let key, let offset): String((numbers[key] ?? 0) + offset)
       }
     }.joined()
   }

@@ -87,6 +87,8 @@ extension Disagreement {
     case "cross_position_bias": c.hasDecoder && d.hasDecoder && structure.position == .buckets
     case "tie_word_embeddings", "scale_decoder_outputs": heads.contains(.lm)
     case "rotary_value": structure.isRotary
+    case "transition_multiplier":
+      a.tops.contains(where: \.hasTransitions) && b.tops.contains(where: \.hasTransitions)
     case "layer_norm_cond_hidden_act": c.conditionHiddenSize > 0
     default: true
     }
