@@ -5,7 +5,10 @@ import Testing
 /// Every kernel against its reference in Float64, over random shapes and special values.
 @Suite struct KernelTests {
   /// Runs one op by a session and by the reference, with operands that are inputs or weights.
-  private func compare(
+  ///
+  /// - Returns: the kernel's difference from the reference in Float64. That in Float32 rounds in
+  ///   another order and is only held to be near.
+  func compare(
     _ op: any Op, inputs: [NDArray<Float>], weights: [NDArray<Float>] = [], threads: Int = 1,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> Double {
@@ -22,7 +25,10 @@ import Testing
     }
     trial.graph.output("y", try trial.graph.apply(op, operands))
     let got = try trial.session(["y"], threads: threads).run(given)["y"]
-    return difference(got, try trial.reference(given, ["y"])["y"])
+    let expected = try trial.reference(given, ["y"])["y"]
+    let single = try trial.reference(given, ["y"], as: Float.self)["y"]
+    #expect(difference(single, expected) < 1e-3, "in Float32", sourceLocation: sourceLocation)
+    return difference(got, expected)
   }
 
   @Test func `products of any shape`() throws {

@@ -50,4 +50,19 @@ import Testing
     #expect(
       difference(try session.run(inputs)["y"], try trial.reference(inputs, ["y"])["y"]) < 1e-6)
   }
+
+  @Test func `only what a fused op stands for is fused`() throws {
+    var trial = Trial(seed: 5)
+    let x = trial.graph.input("x", [.batch, .length, .fixed(6)])
+    let mask = trial.graph.input("mask", [.batch, .fixed(1), .length])
+    let scores = try trial.graph.apply(AttentionScores(heads: 2, scale: 1), x, x)
+    let weights = try trial.graph.apply(
+      MaskedSoftmax(normalization: .softmaxPlus), scores, mask)
+    let context = try trial.graph.apply(AttentionContext(), weights, x)
+    let sum = try trial.graph.apply(Add(), context, x)
+    trial.graph.output("y", try trial.graph.apply(LayerNorm(epsilon: 1e-6), sum))
+    #expect(
+      opNames(try trial.session(["y"]))
+        == ["attention_scores", "masked_softmax", "attention_context", "add", "layer_norm"])
+  }
 }

@@ -49,13 +49,13 @@ struct Trial {
     }
   }
 
-  /// The values of these names by the reference in Float64.
-  func reference(
-    _ inputs: [String: NDArray<Float>], _ names: [String]
-  ) throws -> [String: NDArray<Double>] {
-    let reference = try Reference<Double>(graph) { name in
+  /// The values of these names by the reference, in Float64 unless it is said otherwise.
+  func reference<Scalar: ReferenceScalar>(
+    _ inputs: [String: NDArray<Float>], _ names: [String], as _: Scalar.Type = Double.self
+  ) throws -> [String: NDArray<Scalar>] {
+    let reference = try Reference<Scalar>(graph) { name in
       guard let array = weights[name] else { throw InferError(.graph, name, "no such weight") }
-      return array.converted(to: Double.self)
+      return array.converted(to: Scalar.self)
     }
     return try reference.run(inputs, returning: names)
   }

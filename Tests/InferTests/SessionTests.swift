@@ -156,6 +156,28 @@ import Testing
     }
   }
 
+  @Test func `positions beyond what a table can make are refused`() throws {
+    var trial = Trial(seed: 1)
+    let tokens = trial.graph.input("tokens", [.batch, .targets])
+    let table = try trial.weight("table", 3, 2)
+    trial.graph.output(
+      "far",
+      try trial.graph.apply(HierarchicalPositions(alpha: 0.4, isGiven: false), table, tokens))
+    trial.graph.output(
+      "counted",
+      try trial.graph.apply(
+        Gather(), table, trial.graph.apply(PositionsAfterPadding(padding: 0), tokens)))
+    let tooMany = ["tokens": NDArray<Float>(zeros: [1, 10])]
+    #expect(throws: InferError(.input, "targets", "")) {
+      try trial.session(["far"]).run(tooMany)
+    }
+    let tokensAlone = ["tokens": NDArray<Float>(shape: [1, 3], values: [1, 1, 1])]
+    #expect(throws: InferError(.input, "gather", "")) {
+      try trial.session(["counted"]).run(tokensAlone)
+    }
+    #expect(throws: InferError.self) { try trial.reference(tokensAlone, ["counted"]) }
+  }
+
   @Test func `more memory than there is is refused`() throws {
     var trial = Trial(seed: 1)
     let x = trial.graph.input("x", [.batch, .length, .fixed(1)])

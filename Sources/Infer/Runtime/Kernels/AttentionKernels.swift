@@ -131,22 +131,44 @@ extension AttentionContext {
 }
 
 extension TalkingHeads {
+  /// Elements of each head that are worked on at a time.
+  private static let block = 1024
+
+  /// The product's buffer, the kernel as `[out, in]`, a block of all heads packed.
+  public func scratch(_ operands: [[Int]]) -> Int {
+    let heads = operands[0][1]
+    return MatMul.buffer + Buffer.aligned(heads * heads)
+      + MatMul.panelCount(inner: heads, columns: TalkingHeads.block)
+  }
+
   public func run(
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let (x, kernel) = (operands[0].data, operands[1].data)
     let bias = operands.count == 3 ? operands[2].data : nil
     let (heads, inner) = (result.shape[1], result.shape[2] * result.shape[3])
-    workers.parallel(result.shape[0] * heads) { range, _ in
+    let blocks = (inner + TalkingHeads.block - 1) / TalkingHeads.block
+    workers.parallel(result.shape[0] * blocks) { range, worker in
+      let scratch = workers.scratch(of: worker)
+      let transposed = scratch + MatMul.buffer
+      let panels = transposed + Buffer.aligned(heads * heads)
+      for index in 0..<(heads * heads) {
+        transposed[index] = kernel[index % heads * heads + index / heads]
+      }
       for item in range {
-        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
-        let target = result.data + item * inner
-        target.update(repeating: bias?[head] ?? 0, count: inner)
-        for other in 0..<heads {
-          let (source, weight) = (
-            x + (batch * heads + other) * inner, kernel[other * heads + head]
-          )
-          for index in 0..<inner { target[index] += source[index] * weight }
+        let (batch, block) = item.quotientAndRemainder(dividingBy: blocks)
+        let start = batch * heads * inner + block * TalkingHeads.block
+        let count = min(TalkingHeads.block, inner - block * TalkingHeads.block)
+        MatMul.pack(
+          x + start, stride: inner, transposed: false, inner: heads, columns: count, into: panels)
+        MatMul.multiply(
+          .init(data: transposed, stride: heads), panels,
+          into: .init(data: result.data + start, stride: inner),
+          rows: heads, columns: count, inner: heads, scratch: scratch)
+        guard let bias else { continue }
+        for head in 0..<heads {
+          let row = result.data + start + head * inner
+          for column in 0..<count { row[column] += bias[head] }
         }
       }
     }

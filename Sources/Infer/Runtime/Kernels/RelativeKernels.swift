@@ -1,9 +1,9 @@
-/// Calls `body` with each column of a row and the table's row for their distance, which for a row
-/// is a run of the first, a slope of neighbours, and a run of the last.
-@inline(__always)
-private func eachDistance(_ row: Int, _ columns: Int, _ rows: Int, _ body: (Int, Int) -> Void) {
+/// The columns of a row whose distance has a row of its own in a table `[2r + 1, …]`; those before
+/// share the table's first row, those after its last.
+private func near(_ row: Int, _ columns: Int, _ rows: Int) -> (columns: Range<Int>, first: Int) {
   let r = (rows - 1) / 2
-  for column in 0..<columns { body(column, min(max(column - row, -r), r) + r) }
+  let start = max(row - r, 0)
+  return (start..<min(row + r + 1, columns), start - row + r)
 }
 
 extension RelativeScores {
@@ -33,9 +33,12 @@ extension RelativeScores {
           rows: length, columns: distances, inner: size, scale: Float(scale), scratch: scratch)
         for row in 0..<length {
           let target = result.data + (item * length + row) * length
-          eachDistance(row, length, distances) { column, distance in
-            target[column] = products[row * distances + distance]
-          }
+          let source = products + row * distances
+          let (near, first) = near(row, length, distances)
+          target.update(repeating: source[0], count: near.lowerBound)
+          (target + near.lowerBound).update(from: source + first, count: near.count)
+          (target + near.upperBound).update(
+            repeating: source[distances - 1], count: length - near.upperBound)
         }
       }
     }
@@ -66,9 +69,11 @@ extension RelativeContext {
         sums.update(repeating: 0, count: length * distances)
         for row in 0..<length {
           let source = weights.data + (item * length + row) * length
-          eachDistance(row, length, distances) { column, distance in
-            sums[row * distances + distance] += source[column]
-          }
+          let target = sums + row * distances
+          let (near, first) = near(row, length, distances)
+          for column in near { target[first + column - near.lowerBound] = source[column] }
+          for column in 0..<near.lowerBound { target[0] += source[column] }
+          for column in near.upperBound..<length { target[distances - 1] += source[column] }
         }
         MatMul.multiply(
           .init(data: sums, stride: distances), panels,
