@@ -9,7 +9,7 @@ extension OracleTests {
       }
     }
     + [
-      "roformer-v2", "gau-alpha", "gpt", "gpt2-ml", "electra", "albert-unshared", "bert-prefix",
+      "gau-alpha", "gpt", "gpt2-ml", "electra", "albert-unshared", "bert-prefix",
       "t5", "t5.1.1", "t5-no-cross-bias", "opt-sizes", "opt-gated", "opt-segments0",
       "opt-segments3", "opt-shared-segments", "opt-hierarchical", "opt-hierarchical-number",
       "opt-residual", "opt-positions", "opt-roformer-positions", "opt-conditional",
@@ -30,10 +30,15 @@ extension OracleTests {
       Case(
         fixture: "b4k-simbert", file: "weights.h5", mask: .unilm,
         settings: [(key: "pooler_activation", value: "linear")]),
+      Case(
+        fixture: "b4k-roformer-v2", file: "weights.h5",
+        settings: [(key: "head_output", value: "logits")]),
       Case(fixture: "b4k-opt-lm", file: "weights.h5", mask: .causal),
       Case(
         fixture: "b4k-opt-linear-mlm", file: "weights.h5",
-        settings: [(key: "pooler_activation", value: "relu"), (key: "head_output", value: "logits")]
+        settings: [
+          (key: "pooler_activation", value: "relu"), (key: "head_output", value: "logits"),
+        ]
       ),
       Case(
         fixture: "b4k-opt-keep-tokens", file: "weights.h5",

@@ -74,11 +74,14 @@ import Testing
       let name = value(stored)
       let library = try #require(expected[stored])
       let truth = try #require(exact[stored])
-      let value = try #require(values[name])
-      let judge = try #require(judged[name])
+      let value = try #require(values[name]).withoutSingleHead(like: library.shape)
+      let judge = try #require(judged[name]).withoutSingleHead(like: library.shape)
+      guard value.shape == library.shape else {
+        Issue.record("\(name): \(value.shape) for \(library.shape)")
+        continue
+      }
       let own = Comparison(name, truth, library).relative  // the library's own rounding
       let engine = Comparison(name, library, value.converted(to: Double.self))
-      #expect(value.shape == library.shape, "\(name)")
       #expect(engine.relative <= max(1e-5, 4 * own), "\(name): engine \(engine.relative)")
       let reference = Comparison(name, truth, judge)
       #expect(reference.relative <= 1e-9, "\(name): Float64 \(reference.relative)")
@@ -87,5 +90,13 @@ import Testing
         #expect(relative <= max(1e-5, 4 * own), "\(name): fused \(relative)")
       }
     }
+  }
+}
+
+extension NDArray {
+  /// A gated attention unit has one head, for which bert4keras has no axis.
+  fileprivate func withoutSingleHead(like shape: [Int]) -> NDArray {
+    self.shape.count == 4 && shape.count == 3 && self.shape[1] == 1
+      ? NDArray(shape: [self.shape[0]] + self.shape[2...], values: values) : self
   }
 }
