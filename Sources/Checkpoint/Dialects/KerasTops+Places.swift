@@ -10,9 +10,9 @@ extension KerasTops {
       layer = call.layer
       if parts.contains(where: { $0.name == layer }) { return takesFirst ? nil : .layer(layer) }
       if graph.isIdle(layer) { continue }
-      if base.first.contains(layer) || graph.takesFirst(layer) {
+      if isFirst(layer, in: graph) {
         takesFirst = true
-      } else if layer == base.pooler {
+      } else if layer.hasSuffix(base.pooler) {
         return takesFirst ? nil : .pooler
       } else if isLast(call, in: graph) {
         return takesFirst ? .firstToken : .sequence
@@ -23,17 +23,28 @@ extension KerasTops {
     return nil
   }
 
+  /// Whether a layer hands on the first token; a user's prefix may stand before its name.
+  private func isFirst(_ layer: String, in graph: KerasGraph) -> Bool {
+    graph.takesFirst(layer) || base.first.contains { layer.hasSuffix($0) }
+  }
+
   /// Whether a call gives the hidden states that no further block takes.
   private func isLast(_ call: KerasGraph.Call, in graph: KerasGraph) -> Bool {
-    call.layer.contains(base.block) && !graph.users(of: call).contains { $0.contains(base.block) }
+    func isInside(_ layer: String) -> Bool {
+      layer.contains(base.block) || layer.hasSuffix(KerasTops.finalNorm)
+    }
+    return isInside(call.layer) && !graph.users(of: call).contains(where: isInside)
   }
+
+  /// The norm behind the last block, where there is one.
+  private static let finalNorm = "Output-Norm"
 
   /// Whether what a layer sits on is hidden by a function: the file names none of it.
   func isHidden(_ name: String, in graph: KerasGraph) -> Bool {
     var layer = name
     while let call = graph.input(of: layer) {
       layer = call.layer
-      if graph.isIdle(layer) || graph.takesFirst(layer) || base.first.contains(layer) { continue }
+      if graph.isIdle(layer) || isFirst(layer, in: graph) { continue }
       return graph[layer]?.kind == "Lambda"
     }
     return false
