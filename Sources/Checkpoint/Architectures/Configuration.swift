@@ -118,6 +118,9 @@ public struct Configuration: Sendable, Equatable {
     case logits, softmax
   }
 
+  /// Width in which token, segment and position are added, and of the MLM transform.
+  public var embeddedSize: Int { factor ? hiddenSize : embeddingSize }
+
   /// How often a block is applied.
   public var depth: Int { layers * innerGroups }
 
