@@ -48,7 +48,7 @@ extension Bert4keras {
         state("block_norm_eps", config["epsilon"])
       } else if layer.name.hasSuffix("-FeedForward") {
         state("hidden_act", activations(in: config))
-        if layer.name == "Transformer-FeedForward" {  // ALBERT's shared layer, called at every depth
+        if layer.name == "Transformer-FeedForward" {  // shared, called at every depth
           state("num_hidden_layers", layer.calls.map { .number($0.count) })
         }
       } else if layer.name.hasSuffix("-MultiHeadSelfAttention") {
