@@ -15,8 +15,9 @@ import Testing
     var folder: String?
     /// The file of values, when a folder has several.
     var values = "expected"
+    var inputs = "inputs"
 
-    var testDescription: String { "\(fixture)/\(file), \(mask)" }
+    var testDescription: String { "\(fixture)/\(file), \(values), \(mask)" }
     var stem: String { values + (mask == .bidirectional ? "" : ".\(mask.rawValue)") }
   }
 
@@ -45,7 +46,7 @@ import Testing
       Case(fixture: "hf-bert-old", file: "pytorch_model.bin", folder: "hf-bert-tiny"),
     ] + transformers.map { Case(fixture: "hf-\($0)", file: "model.safetensors") }
     + tensorFlow.map { Case(fixture: "hf-tf-\($0.0)", file: "tf_model.h5", folder: "hf-\($0.1)") }
-    + tops
+    + tops + bert4keras
 
   /// Families, classes and tasks of transformers.
   static let transformers = [
@@ -76,7 +77,7 @@ import Testing
       model, mask: test.mask == .bidirectional ? nil : test.mask)
     let folder = test.folder ?? test.fixture
     let inputs = try TextInputs(
-      named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
+      named: Fixtures.arrays(folder, "\(test.inputs).npz", as: Float.self),
       padding: model.architecture.configuration.padding, for: runnable.graph)
     let expected = try Fixtures.arrays(folder, "\(test.stem).npz", as: Double.self)
     let exact = try Fixtures.arrays(folder, "\(test.stem).f64.npz", as: Double.self)
@@ -106,11 +107,14 @@ import Testing
       let name = value(stored)
       let library = try #require(expected[stored])
       let truth = try #require(exact[stored])
-      let value = try #require(values[name])
-      let judge = try #require(judged[name])
+      let value = try #require(values[name]).withoutSingleHead(like: library.shape)
+      let judge = try #require(judged[name]).withoutSingleHead(like: library.shape)
+      guard value.shape == library.shape else {
+        Issue.record("\(name): \(value.shape) for \(library.shape)")
+        continue
+      }
       let own = Comparison(name, truth, library).relative  // the library's own rounding
       let engine = Comparison(name, library, value.converted(to: Double.self))
-      #expect(value.shape == library.shape, "\(name)")
       #expect(engine.relative <= max(1e-5, 4 * own), "\(name): engine \(engine.relative)")
       let reference = Comparison(name, truth, judge)
       #expect(reference.relative <= tolerance, "\(name): Float64 \(reference.relative)")
@@ -119,5 +123,13 @@ import Testing
         #expect(relative <= max(1e-5, 4 * own), "\(name): fused \(relative)")
       }
     }
+  }
+}
+
+extension NDArray {
+  /// A gated attention unit has one head, for which bert4keras has no axis.
+  fileprivate func withoutSingleHead(like shape: [Int]) -> NDArray {
+    self.shape.count == 4 && shape.count == 3 && self.shape[1] == 1
+      ? NDArray(shape: [self.shape[0]] + self.shape[2...], values: values) : self
   }
 }
