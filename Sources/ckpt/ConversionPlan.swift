@@ -131,6 +131,10 @@ extension Conversion {
       {
         relation.removed.insert("head.\(own.name)")
       }
+      // What the target computes for itself has the digits of its own arithmetic.
+      relation.rewritten.formUnion(
+        target.made(result.architecture.configuration, family: result.architecture.family)
+          .map(\.name))
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
       for name in spelled.unexpected where !carried.contains(name) {

@@ -250,4 +250,29 @@ import Testing
     let error = try #require(throws: CheckpointError.self) { try Google().spell(model) }
     #expect(error.reason.contains("sinusoids"))
   }
+
+  @Test func `what the code cannot be told is refused`() throws {
+    let changes: [(family: String, heads: Set<Head>, change: (inout Configuration) -> Void)] = [
+      ("electra", [.mlm], { $0.headActivation = .geluTanh }),
+      (
+        "t5", [.lm],
+        {
+          Self.plain(&$0)
+          $0.bucketDistance = 20
+        }
+      ),
+      ("bert", [], { $0.activation = .squaredRelu }), ("bert", [], { $0.blockNormEpsilon = 1e-3 }),
+      ("bert", [], { $0.conditionSize = 3 }), ("bert", [], { $0.talkingHeads = true }),
+    ]
+    for (family, heads, change) in changes {
+      var model = try Models.random(
+        family: family, groups: nil, layers: 1, projection: false, heads: heads, change: change)
+      let own = model.architecture.configuration
+      if family == "t5" {
+        model.architecture.configuration = Google().computed(model.architecture)
+      }
+      let error = try #require(throws: CheckpointError.self) { try Google().spell(model) }
+      #expect(error.kind == .unsupported, "\(own)")
+    }
+  }
 }

@@ -65,6 +65,19 @@ extension Google {
         .unsupported, Place(member: "hidden_act"),
         "none of those who read such checkpoints knows the activation \(odd.rawValue)")
     }
+    if let head = c.headActivation, head != c.activation, architecture.heads.contains(.mlm) {
+      throw CheckpointError(
+        .unsupported, Place(member: "head_act"),
+        "the code for these names computes the MLM transform by hidden_act "
+          + "(\(c.activation.rawValue)); the source by \(head.rawValue)",
+        hint: "to accept another function: --set head_act=\(c.activation.rawValue)")
+    }
+    if ["t5", "mt5"].contains(architecture.family), c.bucketDistance != 128 {
+      throw CheckpointError(
+        .unsupported, Place(member: "relative_attention_max_distance"),
+        "the code for these names has 128; the source \(c.bucketDistance)",
+        hint: "to accept another function: --set relative_attention_max_distance=128")
+    }
     let known = GoogleFamily.tops.map { ($0.name, $0.kind, $0.input) }
     for top in architecture.tops
     where !known.contains(where: { $0 == top.name && $1 == top.kind && $2 == top.input }) {

@@ -24,9 +24,12 @@ public enum Probes {
       }
     var random = SplitMix64(seed: seed)
     // Positions behind a padding id begin behind its row of the table.
-    let room = c.positions - (c.paddingToken == 0 ? 0 : c.paddingToken + 1)
-    let isBounded = c.positions > 0 && c.hierarchicalPosition == nil
-    let longest = max(1, isBounded ? min(wanted, room) : wanted)
+    // Decomposed positions reach as far as the table's rows pair with each other.
+    let room =
+      c.hierarchicalPosition != nil
+      ? c.positions * c.positions
+      : c.positions - (c.paddingToken == 0 ? 0 : c.paddingToken + 1)
+    let longest = max(1, c.positions > 0 ? min(wanted, room) : wanted)
     func batch(_ longest: Int) -> [(tokens: [Int32], segments: [Int32])] {
       (0..<max(rows, 1)).map { row in
         let length = max(min(2, longest), longest - row * longest / max(rows - 1, 1))
