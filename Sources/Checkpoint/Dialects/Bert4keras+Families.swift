@@ -105,7 +105,9 @@ extension Bert4keras {
     let numbered =
       blocks(layers) == 1 && isALBERT
       ? ["Transformer-0", "Transformer-1", "Encoder-1"].flatMap { blocks($0, shared) }
-      : blocks("Transformer-\(number)", "layers.{i}") + blocks("Encoder-{i+1}", "layers.{i}")
+      : ["Transformer-\(number)", "Encoder-{i+1}"].flatMap {
+        blocks($0, "layers.{i}", hasTables: family == "nezha")
+      }
     let halves = ["Encoder", "Decoder"].flatMap { half -> [LayerTable.Row] in
       let base = half.lowercased()
       return blocks("\(half)-Transformer-{i}", "\(base).layers.{i}") + [
@@ -142,14 +144,16 @@ extension Bert4keras {
       ])
   }
 
+  /// - Parameter hasTables: whether each layer may hold the table of distances (NEZHA to 0.5.8).
   private static func blocks(
-    _ layer: String, _ block: String
+    _ layer: String, _ block: String, hasTables: Bool = false
   ) -> [LayerTable.Row] {
-    ["Self", "Cross"].flatMap { kind -> [LayerTable.Row] in
+    let table = [LayerTable.Item("embeddings.relative_position", "relative_embeddings:0")]
+    return ["Self", "Cross"].flatMap { kind -> [LayerTable.Row] in
       let name = "\(layer)-MultiHead\(kind)Attention"
       let base = "\(block).\(kind == "Self" ? "attention" : "cross_attention")"
       return [
-        .init(name, attention(base)),
+        .init(name, attention(base), older: hasTables ? [attention(base)[0] + table] : []),
         norm("\(name)-Norm", "\(base).norm"),
       ]
     } + [
@@ -174,8 +178,6 @@ extension Bert4keras {
           .init("\(base).\($0).bias", "\($0)/\($0)_bias:0"),
         ]
       },
-      // NEZHA to 0.5.8: each layer has the same table.
-      [.init("embeddings.relative_position", "relative_embeddings:0")],
     ]
     return further.flatMap { further in
       [true, false].map { hasBias in
