@@ -68,29 +68,34 @@ public struct ModelReader: Sendable {
       said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }
         .map { (String($0.key.dropFirst(ModelReader.headPrefix.count)), $0.value) })
     var settings = SettingList()
-    for (key, value) in dialect.defaults(binding, family: family.name, configuration: file?.json) {
-      settings.set(key, value, .assumed)
-    }
+    let own = Set(dialect.settings.map(\.name))
+    let assumed = try dialect.assumptions(
+      binding, of: checkpoint, family: family.name, configuration: file?.json,
+      said: Said(
+        family: options.family,
+        settings: Dictionary(options.settings.filter { own.contains($0.key) }) { $1 }))
+    for (key, value) in assumed.values { settings.set(key, value, .assumed) }
     if let file {
       let translated = dialect.translated(file.json, family: family.name)
       try read((file.path, translated), dialect, into: &settings)
     }
-    var warnings = checkpoint.warnings
+    var warnings = checkpoint.warnings + assumed.remarks
     try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
-    for (key, text) in options.settings where !key.hasPrefix(ModelReader.headPrefix) {
+    for (key, text) in options.settings
+    where !key.hasPrefix(ModelReader.headPrefix) && !own.contains(key) {
       try set(key, text, dialect, &settings)
     }
 
     // Shapes first tell everything but the sizes of heads, then those too.
     let shapes = binding.shapes
-    try settings.add(family.inferred(from: shapes, heads: nil))
+    try settings.add(inferred(family, shapes, settings, heads: nil))
     for key in family.stated where settings[key] == nil {
       throw CheckpointError(
         .mismatch, Place(), "\(key) cannot be told from the weights",
         hint: "give --config FILE or --set \(key)=N")
     }
     let heads = settings["num_attention_heads"]?.value.int
-    try settings.add(family.inferred(from: shapes, heads: heads))
+    try settings.add(inferred(family, shapes, settings, heads: heads))
 
     var configuration = try settings.configuration()
     family.settle(&configuration, shapes)
@@ -113,6 +118,15 @@ public struct ModelReader: Sendable {
       warnings: warnings)
     model.flags = binding.flags
     return try model.checked()
+  }
+
+  /// What shapes tell; a table that is shared tells nothing of the segments.
+  private func inferred(
+    _ family: any Family, _ shapes: [String: Shape], _ settings: SettingList, heads: Int?
+  ) -> [String: Int] {
+    var values = family.inferred(from: shapes, heads: heads)
+    if settings["shared_segment_embeddings"]?.value.bool == true { values["type_vocab_size"] = nil }
+    return values
   }
 
   /// `--set head.NAME=PLACE` speaks of a layer on top.
@@ -216,7 +230,9 @@ public struct ModelReader: Sendable {
     guard let key = ConfigurationKey.named(name) else {
       throw CheckpointError(
         .usage, place, "there is no key \"\(name)\"",
-        hint: "keys: layer_norm_eps, \(ConfigurationKey.all.map(\.name).joined(separator: ", "))")
+        hint: "keys: layer_norm_eps, "
+          + (ConfigurationKey.all.map(\.name) + dialect.settings.map(\.name))
+          .joined(separator: ", "))
     }
     settings.set(key.name, try ModelReader.value(raw, of: key, dialect, place), .flag)
   }

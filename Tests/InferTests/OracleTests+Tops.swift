@@ -12,7 +12,7 @@ extension OracleTests {
         values: "no-rope.expected"),
       top("b4k-user-sequence", "weights.h5", ["dense": "sequence,softmax"]),
       top("b4k-user-pooler", "weights.h5", ["dense": "pooler,softmax"]),
-      top("b4k-user-two", "weights.h5", ["dense_1": "first-token,relu", "dense": "softmax"]),
+      top("b4k-user-two", "weights.h5", ["dense": "first-token,relu", "dense_1": "softmax"]),
       top("b4k-bert-user", "weights.h5", ["dense_3": "first-token,softmax"]),
       top("b4k-bert-user", "tf/best_model.weights", ["dense_3": "first-token,softmax"]),
     ]

@@ -15,8 +15,9 @@ import Testing
     var folder: String?
     /// The file of values, when a folder has several.
     var values = "expected"
+    var inputs = "inputs"
 
-    var testDescription: String { "\(fixture)/\(file), \(mask)" }
+    var testDescription: String { "\(fixture)/\(file), \(values), \(mask)" }
     var stem: String { values + (mask == .bidirectional ? "" : ".\(mask.rawValue)") }
   }
 
@@ -42,7 +43,7 @@ import Testing
       Case(fixture: "hf-albert", file: "model.safetensors"),
       Case(fixture: "hf-albert-groups", file: "model.safetensors"),
       Case(fixture: "hf-albert-equal", file: "model.safetensors"),
-    ] + tops + transformers
+    ] + tops + bert4keras + transformers
 
   @Test(arguments: cases)
   func `every value agrees with the library`(_ test: Case) throws {
@@ -53,11 +54,10 @@ import Testing
     }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
     // GPT's own mask is causal.
-    let runnable = try RunnableModel(
-      model, mask: test.mask == .bidirectional ? nil : test.mask)
+    let runnable = try RunnableModel(model, mask: test.mask == .bidirectional ? nil : test.mask)
     let folder = test.folder ?? test.fixture
     let inputs = try TextInputs(
-      named: Fixtures.arrays(folder, "inputs.npz", as: Float.self),
+      named: Fixtures.arrays(folder, "\(test.inputs).npz", as: Float.self),
       padding: model.architecture.configuration.padding, for: runnable.graph)
     let expected = try Fixtures.arrays(folder, "\(test.stem).npz", as: Double.self)
     let exact = try Fixtures.arrays(folder, "\(test.stem).f64.npz", as: Double.self)
@@ -77,11 +77,14 @@ import Testing
       let name = value(stored)
       let library = try #require(expected[stored])
       let truth = try #require(exact[stored])
-      let value = try #require(values[name])
-      let judge = try #require(judged[name])
+      let value = try #require(values[name]).withoutSingleHead(like: library.shape)
+      let judge = try #require(judged[name]).withoutSingleHead(like: library.shape)
+      guard value.shape == library.shape else {
+        Issue.record("\(name): \(value.shape) for \(library.shape)")
+        continue
+      }
       let own = Comparison(name, truth, library).relative  // the library's own rounding
       let engine = Comparison(name, library, value.converted(to: Double.self))
-      #expect(value.shape == library.shape, "\(name)")
       #expect(engine.relative <= max(1e-5, 4 * own), "\(name): engine \(engine.relative)")
       let reference = Comparison(name, truth, judge)
       #expect(reference.relative <= 1e-9, "\(name): Float64 \(reference.relative)")
@@ -90,5 +93,13 @@ import Testing
         #expect(relative <= max(1e-5, 4 * own), "\(name): fused \(relative)")
       }
     }
+  }
+}
+
+extension NDArray {
+  /// A gated attention unit has one head, for which bert4keras has no axis.
+  fileprivate func withoutSingleHead(like shape: [Int]) -> NDArray {
+    self.shape.count == 4 && shape.count == 3 && self.shape[1] == 1
+      ? NDArray(shape: [self.shape[0]] + self.shape[2...], values: values) : self
   }
 }

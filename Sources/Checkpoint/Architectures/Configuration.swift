@@ -82,6 +82,8 @@ public struct Configuration: Sendable, Equatable {
   public var mask = AttentionMaskKind.bidirectional
   public var padding = PaddingRule.tokenZero
   public var headOutput = HeadOutput.logits
+  /// What stands before every layer's name, where a framework lets its users say so (bert4keras).
+  public var layerPrefix = ""
 
   public init() {}
 
@@ -105,14 +107,19 @@ public struct Configuration: Sendable, Equatable {
   }
 
   /// The weights' names of a gated feed-forward's further factors.
-  public var gateNames: [String] {
-    gates.indices.map { $0 == 0 ? "gate" : "gate_\($0 + 1)" }
+  public var gateNames: [String] { Configuration.gateNames(gates.count) }
+
+  static func gateNames(_ count: Int) -> [String] {
+    (0..<count).map { $0 == 0 ? "gate" : "gate_\($0 + 1)" }
   }
 
   /// What the framework's own model returns at its heads.
   public enum HeadOutput: String, Sendable, CaseIterable {
     case logits, softmax
   }
+
+  /// Width in which token, segment and position are added, and of the MLM transform.
+  public var embeddedSize: Int { factor ? hiddenSize : embeddingSize }
 
   /// How often a block is applied.
   public var depth: Int { layers * innerGroups }
@@ -302,6 +309,14 @@ public struct ConfigurationKey: Sendable {
     choice("mask", "bidirectional, causal or unilm", \.mask),
     choice("padding", "token-zero, every-token-zero or attention-mask", \.padding),
     choice("head_output", "logits or softmax", \.headOutput),
+    ConfigurationKey(
+      name: "prefix", synonyms: [], summary: "bert4keras: what stands before every layer's name",
+      get: { .string($0.layerPrefix) },
+      set: { configuration, value in
+        guard let prefix = value.string, !prefix.contains("/") else { return false }
+        configuration.layerPrefix = prefix
+        return true
+      }),
   ]
 
   /// Keys that change what is computed in a way that no family here knows, and the values with

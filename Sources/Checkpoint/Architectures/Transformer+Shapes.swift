@@ -11,7 +11,7 @@ extension Transformer {
     }
     take("vocab_size", "embeddings.token", 0)
     take("embedding_size", "embeddings.token", 1)
-    take("type_vocab_size", "embeddings.segment", 0)
+    values["type_vocab_size"] = shapes["embeddings.segment"]?.extents.first ?? 0
     take("max_position_embeddings", "embeddings.position", 0)
     if let rows = shapes["embeddings.relative_position"]?.extents.first, rows % 2 == 1 {
       values["max_relative_position"] = rows / 2

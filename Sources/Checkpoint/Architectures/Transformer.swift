@@ -23,7 +23,7 @@ struct Transformer {
 
   private var embeddings: [WeightSpec] {
     let c = configuration
-    let width = c.factor ? c.hiddenSize : c.embeddingSize
+    let width = c.embeddedSize
     var weights = [WeightSpec("embeddings.token", [c.vocabularySize, c.embeddingSize])]
     if c.factor {
       weights.append(WeightSpec("embeddings.factor.kernel", [c.embeddingSize, width]))
@@ -119,8 +119,8 @@ struct Transformer {
           weights += dense("mlm.projection", c.hiddenSize, c.embeddingSize, head, bias: false)
         }
       case .mlm:
-        weights += dense("mlm.transform", c.hiddenSize, c.embeddingSize, head)
-        weights += norm("mlm.norm", c.embeddingSize, head)
+        weights += dense("mlm.transform", c.hiddenSize, c.embeddedSize, head)
+        weights += norm("mlm.norm", c.embeddedSize, head)
         weights.append(WeightSpec("mlm.bias", [c.vocabularySize], head: head))
       case .lm:
         if c.projection, structure.encoderDecoder {

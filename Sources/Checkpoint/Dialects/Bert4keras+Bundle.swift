@@ -29,8 +29,8 @@ struct Bert4kerasBundle {
 
   /// `nil` when no tensor is named so.
   ///
-  /// - Parameter isTied: tells, by the number of attention layers, whether they are one ALBERT's.
-  init?(_ tensors: [Tensor], isTied: (Int) -> Bool) {
+  /// - Parameter family: whose names layers get when the variables' own are lost, if it is known.
+  init?(_ tensors: [Tensor], _ family: String?, _ configuration: JSON?) {
     guard tensors.contains(where: { $0.name.hasSuffix(Bert4kerasBundle.suffix) }) else {
       return nil
     }
@@ -58,9 +58,16 @@ struct Bert4kerasBundle {
       let (x, y) = (a.items.map(\.number).min() ?? 0, b.items.map(\.number).min() ?? 0)
       return x == y ? a.name < b.name : x < y
     }
-    if !groups.contains(where: { $0.name == "Embedding-Token" }) {
+    if !groups.contains(where: { $0.name.hasSuffix(Bert4keras.tokens) }) {
       let signatures = groups.map { Signature($0.items.map(\.attributes)) }
-      let names = Bert4kerasBundle.names(of: signatures, isTied: isTied)
+      let isShared = configuration?["num_hidden_layers"]?.int ?? 1 > 1
+      let guesses =
+        family.map { [$0] }
+        ?? (isShared || configuration?["num_hidden_groups"] != nil
+          ? ["albert", "bert"] : ["bert"]) + [
+          "roformer", "nezha", "gpt", "roformer_v2", "gau_alpha",
+        ]
+      let names = Bert4kerasBundle.names(of: signatures, guesses)
       for (index, name) in names.enumerated() { groups[index].name = name ?? groups[index].name }
     }
     layers = groups.map { Group(name: $0.name, tensors: $0.items.map(\.tensor)) }
@@ -126,10 +133,11 @@ struct Bert4kerasBundle {
     return Natural.less(a.tensor.name, b.tensor.name)
   }
 
-  private static let attention = ["q_dense", "k_dense", "v_dense", "o_dense"]
   private static let order =
-    ["p_dense", "q_dense", "k_dense", "v_dense", "i0_dense", "i1_dense", "i2_dense", "o_dense"]
-    + ["embeddings", "kernel", "bias", "beta", "gamma"]
+    ["p_dense", "q_dense", "k_dense", "v_dense", "i_dense", "q_scaleoffset", "k_scaleoffset"]
+    + ["i0_dense", "i1_dense", "i2_dense", "i3_dense", "o_dense"]
+    + ["embeddings", "project_kernel", "kernel", "bias", "beta", "gamma"]
+    + ["hidden_dense", "beta_dense", "gamma_dense", "pre_softmax", "post_softmax"]
 
   private static func rank(_ attribute: String) -> Int {
     order.firstIndex(of: attribute) ?? order.count
@@ -137,48 +145,50 @@ struct Bert4kerasBundle {
 
   // MARK: Without names
 
-  /// What a layer's attributes tell of it.
+  /// What a layer's attributes tell of it, or its name.
   private enum Signature: Equatable {
-    case embedding, norm, dense, attention, feedForward, offset, other
+    case embedding, norm, dense, attention, feedForward, gatedUnit, offset, other
 
     init(_ attributes: [[String]]) {
       switch attributes.map({ $0.joined(separator: "/") }) {
       case ["embeddings"]: self = .embedding
-      case ["beta", "gamma"]: self = .norm
-      case ["kernel", "bias"]: self = .dense
+      case ["kernel", "bias"], ["kernel"]: self = .dense
       case ["beta"]: self = .offset
+      case let names where names.contains("gamma"): self = .norm
       case let names where names.first == "q_dense/kernel": self = .attention
       case let names where names.first == "i0_dense/kernel": self = .feedForward
+      case let names where names.first == "i_dense/kernel": self = .gatedUnit
       default: self = .other
       }
+    }
+
+    init(name: String) {
+      let ends: [(String, Signature)] = [
+        ("Attention", .attention), ("FeedForward", .feedForward), ("AttentionUnit", .gatedUnit),
+        ("Embedding-Token", .embedding), ("Embedding-Segment", .embedding),
+        ("Embedding-Position", .embedding), ("Relative-Position", .embedding),
+        ("Mapping", .dense), ("Output-LM", .dense), ("-Norm", .norm), ("-Norm-0", .norm),
+        ("-Norm-1", .norm),
+      ]
+      self = ends.first { name.hasSuffix($0.0) }?.1 ?? .other
     }
   }
 
   /// Layers' names by their order, where that tells; heads other than MLM's look like a user's own.
-  private static func names(
-    of layers: [Signature], isTied: (Int) -> Bool
-  ) -> [String?] {
+  private static func names(of layers: [Signature], _ families: [String]) -> [String?] {
     var names = [String?](repeating: nil, count: layers.count)
-    let attentions = layers.indices.filter { layers[$0] == .attention }
-    guard let first = attentions.first,
-      layers.prefix(4) == [.embedding, .embedding, .embedding, .norm]
-    else { return names }
-    names[0] = "Embedding-Token"
-    names[1] = "Embedding-Segment"
-    names[2] = "Embedding-Position"
-    names[3] = "Embedding-Norm"
-    if first == 5, layers[4] == .dense { names[4] = "Embedding-Mapping" }
-    let isTied = isTied(attentions.count)
-    for (number, start) in attentions.enumerated() {
-      guard layers[start...].prefix(4) == [.attention, .norm, .feedForward, .norm] else { continue }
-      let block = isTied ? "Transformer" : "Transformer-\(number)"
-      names[start] = "\(block)-MultiHeadSelfAttention"
-      names[start + 1] = "\(block)-MultiHeadSelfAttention-Norm"
-      names[start + 2] = "\(block)-FeedForward"
-      names[start + 3] = "\(block)-FeedForward-Norm"
+    for family in families {
+      let trunk = trunks(family, layers).filter { trunk in
+        trunk.count <= layers.count
+          && zip(trunk, layers).allSatisfy { Signature(name: $0) == $1 }
+      }.max { $0.count < $1.count }
+      guard let trunk else { continue }
+      for (index, name) in trunk.enumerated() { names[index] = name }
+      break
     }
-    let heads = (names.lastIndex { $0 != nil } ?? 0) + 1
+    guard let last = names.lastIndex(where: { $0 != nil }) else { return names }
     // MLM's are a Dense, a norm, and an offset further on.
+    let heads = last + 1
     if let norm = layers[heads...].firstIndex(of: .norm), norm > heads, layers[norm - 1] == .dense,
       let offset = layers[norm...].firstIndex(of: .offset)
     {
@@ -189,23 +199,76 @@ struct Bert4kerasBundle {
     return names
   }
 
+  /// The layers with weights of a family's models that have as many blocks, without heads.
+  private static func trunks(_ family: String, _ layers: [Signature]) -> [[String]] {
+    guard let structure = try? ArchitectureRegistry.named(family).structure else { return [] }
+    let blocks = layers.count { $0 == (structure.gatedUnit ? .gatedUnit : .attention) }
+    guard blocks > 0, blocks <= Transformer.deepest else { return [] }
+    var found: [[String]] = []
+    func add(_ change: (inout FamilyArchitecture) -> Void) {
+      var architecture = FamilyArchitecture(
+        family: family, configuration: Configuration(), heads: [])
+      change(&architecture)
+      let names = Bert4kerasLayers.names(architecture, hasDropout: false)
+      // Norms of RoFormerV2 have no weights.
+      found.append(
+        names.filter { name in
+          let signature = Signature(name: name)
+          return signature != .other && (signature != .norm || structure.norm != .plain)
+        })
+    }
+    for hasProjection in [true, false] {
+      if structure.encoderDecoder {
+        for (encoder, decoder) in [(blocks / 3, blocks / 3), (blocks, 0), (0, blocks / 2)] {
+          for ties in [false, true] {
+            add { architecture in
+              architecture.configuration.projection = hasProjection
+              architecture.configuration.hasEncoder = encoder > 0
+              architecture.configuration.layers = encoder
+              architecture.configuration.hasDecoder = decoder > 0
+              architecture.configuration.decoderLayers = decoder
+              architecture.configuration.tiesDecoder = ties
+              if decoder > 0 { architecture.heads = [.lm] }
+            }
+          }
+        }
+      } else {
+        for segments in [2, 0] {
+          add { architecture in
+            architecture.configuration.projection = hasProjection
+            architecture.configuration.segments = segments
+            architecture.configuration.layers = blocks
+            if family == "albert", blocks == 1 { architecture.configuration.groups = 1 }
+          }
+        }
+      }
+    }
+    return found
+  }
+
   // MARK: Writing
 
   /// The spelling as a checkpoint of objects that `load_weights(PREFIX)` of tf.keras takes.
-  static func arranged(_ spelling: Spelling) -> Spelling {
+  static func arranged(
+    _ spelling: Spelling, _ table: LayerTable = Bert4keras.table("bert")
+  ) -> Spelling {
     var spelling = spelling
     var tensors: [Tensor] = []
     var variables: [ObjectGraph.Variable] = []
     var targets: [String: String] = [:]
     let layers = spelling.checkpoint.groups.filter { !$0.tensors.isEmpty }
+    let plain = Bert4keras.plain(layers, prefix: Bert4keras.prefix(of: layers.map(\.name)))
     for (number, group) in layers.enumerated() {
+      let known = table.attributes(of: plain[number])
       for (index, tensor) in group.tensors.enumerated() {
         let names = tensor.name.split(separator: "/").map(String.init)
         let fullName =
           names.dropFirst().joined(separator: "/").split(separator: ":").first.map(String.init)
           ?? tensor.name
-        let path =
-          ["\(layer)\(number)"] + attributes(index, of: group, names: names.suffix(from: 1))
+        let attributes =
+          known?[index].split(separator: "/").map(String.init)
+          ?? foreign(names.suffix(from: 1), of: group)
+        let path = ["\(layer)\(number)"] + attributes
         variables.append(ObjectGraph.Variable(path: path, fullName: fullName))
         var copy = tensor.renamed(ObjectGraph.key(of: path))
         copy.aliases = [fullName]
@@ -227,37 +290,26 @@ struct Bert4kerasBundle {
     return spelling
   }
 
-  /// The attributes by which a layer's weight hangs at it.
-  private static func attributes(
-    _ index: Int, of layer: Group, names: ArraySlice<String>
-  ) -> [String] {
+  /// The attributes by which a weight hangs at a layer that is not bert4keras' own.
+  private static func foreign(_ names: ArraySlice<String>, of layer: Group) -> [String] {
     let leaf = (names.last ?? "").split(separator: ":").first.map(String.init) ?? ""
-    if layer.name.hasSuffix("-MultiHeadSelfAttention"), layer.tensors.count == 8 {
-      return [attention[index / 2], leaf]
-    }
-    if layer.name.hasSuffix("-FeedForward"), layer.tensors.count == 4 {
-      return [["i0_dense", "o_dense"][index / 2], leaf]
-    }
     // CRF and MEMM keep their transitions under private names.
     var inner = Array(names.dropFirst().dropLast())
     // EfficientGlobalPointer keeps two dense layers.
     if layer.tensors.count > 1, layer.tensors.contains(where: { $0.name.contains("/dense_1/") }) {
       inner = inner.map { ["dense": "p_dense", "dense_1": "q_dense"][$0] ?? $0 }
     }
-    return inner + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
+    return inner
+      + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
   }
 }
 
-extension Bert4keras {
-  /// Whether one attention layer is an ALBERT's, applied several times.
-  static func isTied(_ configuration: JSON?) -> (Int) -> Bool {
-    { attentions in
-      attentions == 1
-        && (configuration?["num_hidden_groups"] != nil
-          || configuration?["num_hidden_layers"]?.int ?? 1 > 1)
-    }
-  }
+extension Tensor {
+  /// The name in the file, where a variable of a checkpoint of objects goes by its own.
+  var storedName: String { aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? name }
+}
 
+extension Bert4keras {
   public func arranged(_ spelling: Spelling, for format: String) -> Spelling {
     format == TFCheckpoint().name ? Bert4kerasBundle.arranged(spelling) : spelling
   }

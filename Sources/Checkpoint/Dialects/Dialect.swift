@@ -42,6 +42,16 @@ public protocol Dialect: Sendable {
   /// What the framework computes where a file leaves it open, by configuration key.
   func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
 
+  /// The same with what the file of weights and the user say besides, and with remarks.
+  ///
+  /// - Throws: ``CheckpointError`` when what is said is impossible.
+  func assumptions(
+    _ binding: Binding, of checkpoint: Checkpoint, family: String, configuration: JSON?, said: Said
+  ) throws(CheckpointError) -> Assumptions
+
+  /// Names that `--set` takes for this dialect alone, and what they mean.
+  var settings: [(name: String, summary: String)] { get }
+
   /// What a file of weights says of its own model; it outweighs a configuration file.
   func stated(in checkpoint: Checkpoint) -> [(String, JSON)]
 
@@ -87,16 +97,38 @@ extension Dialect {
       .usage, Place(member: "--set head.\(first.name)"), "\(name) names its heads itself")
   }
   public func translated(_ configuration: JSON, family: String) -> JSON { configuration }
+  public var settings: [(name: String, summary: String)] { [] }
+  public func assumptions(
+    _ binding: Binding, of checkpoint: Checkpoint, family: String, configuration: JSON?, said: Said
+  ) throws(CheckpointError) -> Assumptions {
+    Assumptions(values: defaults(binding, family: family, configuration: configuration))
+  }
   public func stated(in checkpoint: Checkpoint) -> [(String, JSON)] { [] }
   public func remarks(on configuration: JSON) -> [String] { [] }
   public func arranged(_ spelling: Spelling, for format: String) -> Spelling { spelling }
   public func valueNames(_ architecture: FamilyArchitecture) -> [String: String] { [:] }
 }
 
+/// What a user says that is no configuration key.
+public struct Said: Sendable {
+  /// `--family`.
+  public var family: String?
+  /// `--set NAME=VALUE` of a dialect's own names.
+  public var settings: [String: String] = [:]
+}
+
+/// What a dialect assumes where a file leaves it open, and what people should know of it.
+public struct Assumptions: Sendable {
+  public var values: [(String, JSON)]
+  public var remarks: [String] = []
+
+  public init(values: [(String, JSON)]) { self.values = values }
+}
+
 /// The list of dialects.
 public enum DialectRegistry {
   public static let all: [any Dialect] = [
-    Bert4keras(), KerasBERT(), HuggingFace(), HuggingFaceTF(),
+    KerasBERT(), Bert4keras(), HuggingFace(), HuggingFaceTF(),
   ]
 
   /// The dialect of that name.
@@ -119,8 +151,9 @@ public struct Binding: Sendable {
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.
   public var tops: [TopLayer] = []
-  /// Tensors of no known meaning, such as a user's own layer; they travel under their names. An empty
-  /// group holds the place of one in ``tops``, where a framework goes by order.
+  /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
+  ///
+  /// An empty group holds the place of one in ``tops``, where a framework goes by order.
   public var carried: [Group] = []
   /// Tensors that do not travel to another form, and why (optimizer state).
   public var left: [Leftover] = []

@@ -1,19 +1,24 @@
 extension LayerTable {
   /// A model's Keras layers: the dialect's own, those on top, and what is carried.
   ///
-  /// - Parameter layers: the dialect's own, in Keras' order.
+  /// - Parameters:
+  ///   - layers: the dialect's own, in Keras' order; those without weights are left out.
+  ///   - prefix: what stands before their names.
   func written(
-    _ layers: [String], of model: Model
+    _ layers: [String], prefix: String = "", of model: Model
   ) throws(CheckpointError) -> (groups: [Group], rows: [Spelling.Row]) {
     let weights = Dictionary(model.weights.map { ($0.name, $0) }) { first, _ in first }
+    let names = Set(weights.keys)
     let tops = model.architecture.tops
     var groups: [Group] = []
     var rows: [Spelling.Row] = []
+    var placed: Set<String> = []
     func add(
       _ layer: String, _ parts: [(canonical: String, stored: String)]
     ) throws(CheckpointError) {
       var group = Group(name: layer)
       for (canonical, stored) in parts {
+        placed.insert(canonical)
         guard let weight = weights[canonical] else {
           throw CheckpointError(
             .mismatch, .tensor(canonical), "is needed for the layer \(layer) and is missing")
@@ -27,10 +32,13 @@ extension LayerTable {
       }
       groups.append(group)
     }
-    for layer in layers { try add(layer, spelled(layer) ?? []) }
+    for layer in layers {
+      let parts = spelled(layer, of: names)
+      if !parts.isEmpty { try add(prefix + layer, parts) }
+    }
     // Where a file gave the order of what is on top, it stays; Keras loads by it.
-    let placed = Set(model.carried.filter { $0.tensors.isEmpty }.map(\.name))
-    for top in tops where !placed.contains(top.name) { try add(top.name, top.kerasWeights) }
+    let ordered = Set(model.carried.filter { $0.tensors.isEmpty }.map(\.name))
+    for top in tops where !ordered.contains(top.name) { try add(top.name, top.kerasWeights) }
     for group in model.carried {
       if group.tensors.isEmpty {
         if let top = tops.first(where: { $0.name == group.name }) {
@@ -51,6 +59,11 @@ extension LayerTable {
             shape: tensor.shape))
       }
       groups.append(copy)
+    }
+    if let left = model.weights.first(where: { !placed.contains($0.name) }) {
+      throw CheckpointError(
+        .unsupported, .tensor(left.name),
+        "has no place in any layer of \(model.architecture.family)")
     }
     return (groups, rows)
   }

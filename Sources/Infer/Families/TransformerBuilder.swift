@@ -92,7 +92,7 @@ struct TransformerBuild {
     _ tokens: Graph.ID, _ segments: Graph.ID?, _ positions: Graph.ID?
   ) throws(InferError) -> Graph.ID {
     let c = configuration
-    let width = c.factor ? c.hiddenSize : c.embeddingSize
+    let width = c.embeddedSize
     let table = try tokenTable()
     var sum = try graph.apply(Gather(), table, tokens, named: "embeddings.token")
     if c.factor {

@@ -45,12 +45,15 @@ extension TransformerBuild {
     case .transform:
       let transform = try graph.apply(
         Activate(c.headActivation ?? c.activation),
-        dense("mlm.transform", hidden, c.hiddenSize, c.embeddingSize, named: ""),
+        dense("mlm.transform", hidden, c.hiddenSize, c.embeddedSize, named: ""),
         named: "mlm.transform")
-      operands = [
-        try norm("mlm.norm", transform, c.embeddingSize, epsilon: c.headNormEpsilon),
-        try tokenTable(), try graph.weight("mlm.bias", [c.vocabularySize]),
-      ]
+      var narrow = try norm("mlm.norm", transform, c.embeddedSize, epsilon: c.headNormEpsilon)
+      if c.factor {
+        narrow = try graph.apply(
+          Linear(transposedKernel: true), narrow,
+          graph.weight("embeddings.factor.kernel", [c.embeddingSize, c.hiddenSize]))
+      }
+      operands = [narrow, try tokenTable(), try graph.weight("mlm.bias", [c.vocabularySize])]
     }
     let logits = try graph.apply(Linear(transposedKernel: true), operands, named: "mlm_logits")
     try leave(logits, ["mlm"])

@@ -68,6 +68,8 @@ extension Disagreement {
     return switch key {
     // How layers are shared is no part of the function; their number is compared as depth.
     case "num_hidden_layers", "num_hidden_groups", "inner_group_num": false
+    // Names are no part of it either.
+    case "prefix": false
     case "vocab_size": correspondence.tokens == nil
     case "pooler_activation": heads.contains(.pooler)
     case "head_norm_eps", "head_act": heads.contains(.mlm) && structure.maskedHead == .transform
