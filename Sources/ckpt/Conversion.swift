@@ -57,6 +57,8 @@ struct Conversion {
   let remarks: [String]
   private let checkpoint: Checkpoint
   private let configuration: JSON?
+  /// One that the source holds among its weights.
+  private let vocabulary: Vocabulary?
   private let notRun: String?
   /// The dialect that spells the result, or `nil` when names stay as they are.
   private let dialect: (any Dialect)?
@@ -72,6 +74,7 @@ struct Conversion {
     correspondence = plan.correspondence
     drops = plan.drops
     configuration = plan.configuration
+    vocabulary = plan.vocabulary
     notRun = plan.notRun
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
@@ -94,7 +97,9 @@ struct Conversion {
     }
     let lost = drops.filter { $0.loses && !$0.isAllowed }
     if let first = lost.first {
-      let flags = Self.globs(lost.map(\.name), sparing: rows.flatMap(\.sources)).map { "--allow-drop '\($0)'" }
+      let flags = Self.globs(lost.map(\.name), sparing: rows.flatMap(\.sources)).map {
+        "--allow-drop '\($0)'"
+      }
       throw CheckpointError(
         .wouldDrop, Place(file: opening.checkpoint.path, tensor: first.name),
         "would be lost: \(first.reason)"
@@ -140,7 +145,7 @@ struct Conversion {
   func checkTargets() throws {
     let output = Output(overwrite: request.overwrite, inputs: opening.inputs)
     var targets = [destination.weights]
-    if opening.vocabulary != nil { targets.append(destination.vocabulary) }
+    if opening.vocabulary != nil || vocabulary != nil { targets.append(destination.vocabulary) }
     if configuration != nil || opening.configuration != nil {
       targets.append(destination.configuration)
     }
@@ -157,7 +162,9 @@ struct Conversion {
         maxShardSize: request.maxShardSize, compression: request.compression,
         keepsTies: dialect == nil))
     // A vocabulary that another model left in the folder would be taken for this one's.
-    try put(opening.vocabulary.map { try File.contents(of: $0) }, destination.vocabulary, output)
+    try put(
+      opening.vocabulary.map { try File.contents(of: $0) }
+        ?? vocabulary.map { Array($0.text.utf8) }, destination.vocabulary, output)
     if let configuration {
       try put(Array((configuration.pretty + "\n").utf8), destination.configuration, output)
     } else {

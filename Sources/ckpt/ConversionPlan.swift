@@ -11,6 +11,8 @@ extension Conversion {
     var spelling: Spelling?
     var checkpoint: Checkpoint
     var configuration: JSON?
+    /// What the source's file of weights holds, where no vocabulary lies beside it.
+    var vocabulary: Vocabulary?
     var rows: [Spelling.Row] = []
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
@@ -114,10 +116,14 @@ extension Conversion {
         }
         return copy
       }
+      if opening.vocabulary == nil {
+        vocabulary = try DialectRegistry.named(source.dialect)
+          .vocabulary(in: opening.checkpoint)
+      }
+      let own = vocabulary
       let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
-        try opening.vocabulary.map { path throws(CheckpointError) in
-          try Vocabulary(contentsOf: path)
-        }
+        guard let path = opening.vocabulary else { return own }
+        return try Vocabulary(contentsOf: path)
       }
       // A layer on top that the framework has otherwise (logits for probabilities) is another value.
       for (own, held) in zip(

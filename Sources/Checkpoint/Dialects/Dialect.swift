@@ -93,6 +93,9 @@ public protocol Dialect: Sendable {
     _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
   ) throws(CheckpointError) -> Spelling
 
+  /// The vocabulary that a file of weights holds, where the framework keeps both in one.
+  func vocabulary(in checkpoint: Checkpoint) -> Vocabulary?
+
   /// The spelling as the framework keeps it in a format, where that has names of its own.
   func arranged(_ spelling: Spelling, for format: String) -> Spelling
 
@@ -114,6 +117,7 @@ extension Dialect {
   public func joined(
     _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
   ) throws(CheckpointError) -> Spelling { spelling }
+  public func vocabulary(in checkpoint: Checkpoint) -> Vocabulary? { nil }
   public func bindTops(
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
@@ -154,7 +158,7 @@ public struct Assumptions: Sendable {
 /// The list of dialects.
 public enum DialectRegistry {
   public static let all: [any Dialect] = [
-    KerasBERT(), Bert4keras(), HuggingFace(), Google(), HuggingFaceTF(),
+    KerasBERT(), Bert4keras(), HuggingFace(), Google(), GGUFBERT(), HuggingFaceTF(),
   ]
 
   /// The dialect of that name.
