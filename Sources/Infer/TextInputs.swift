@@ -66,6 +66,9 @@ public struct TextInputs: Sendable {
       throw InferError(
         .input, spellings[0], "is missing (or \(spellings.dropFirst().joined(separator: ", ")))")
     }
+    if let tokens = arrays[Input.tokens], arrays[Input.segments] == nil {
+      arrays[Input.segments] = NDArray(zeros: tokens.shape)
+    }
     for (mask, tokens) in [(Input.mask, Input.tokens), (Input.decoderMask, Input.decoderTokens)]
     where needed.contains(mask) {
       if let given = arrays[mask] {
@@ -74,7 +77,7 @@ public struct TextInputs: Sendable {
           .input, mask == Input.mask ? "attention_mask" : "decoder_attention_mask",
           "holds \(odd); expected 1 for tokens and 0 for padding")
       } else if let ids = arrays[tokens] {
-        arrays[mask] = TextInputs.mask(ids, padding)
+        arrays[mask] = TextInputs.mask(ids, arrays[Input.segments], padding)
       } else if let context = arrays[Input.context] {
         let shape = Array(context.shape.prefix(2))
         arrays[mask] = NDArray(
@@ -82,7 +85,6 @@ public struct TextInputs: Sendable {
       }
     }
     guard let tokens = arrays[Input.tokens] else { return }
-    if arrays[Input.segments] == nil { arrays[Input.segments] = NDArray(zeros: tokens.shape) }
     if arrays[Input.positions] == nil {
       let length = max(tokens.shape[1], 1)
       arrays[Input.positions] = NDArray(
@@ -111,16 +113,23 @@ public struct TextInputs: Sendable {
   }
 
   private static func mask(
-    _ tokens: NDArray<Float>, _ padding: Configuration.PaddingRule
+    _ tokens: NDArray<Float>, _ segments: NDArray<Float>?, _ padding: Configuration.PaddingRule
   ) -> NDArray<Float> {
     let length = tokens.shape[1]
+    // A row's first position never counts as padding.
+    func isGiven(_ ids: NDArray<Float>, _ index: Int) -> Bool {
+      ids.values[index] > 0 || index % length == 0
+    }
     return NDArray(
       shape: tokens.shape,
       values: tokens.values.indices.map { index in
         switch padding {
         case .attentionMask: 1
         case .everyTokenZero: tokens.values[index] > 0 ? 1 : 0
-        case .tokenZero: tokens.values[index] > 0 || index % length == 0 ? 1 : 0
+        case .tokenZero: isGiven(tokens, index) ? 1 : 0
+        case .tokenOrSegmentZero:
+          isGiven(tokens, index)
+            && (segments.map { $0.shape == tokens.shape && isGiven($0, index) } ?? false) ? 1 : 0
         }
       })
   }

@@ -34,7 +34,8 @@ struct ModelOptions: ParsableArguments {
     name: .customLong("set"),
     help: """
       Say a configuration value: KEY=VALUE. A layer on top by head.NAME=first-token|sequence|pooler|LAYER, \
-      with its activation: head.dense_3=first-token,softmax; a GlobalPointer with its heads: ,heads=3.
+      with its activation: head.dense_3=first-token,softmax; a GlobalPointer with its heads: ,heads=3. \
+      Of ELECTRA's two models in a TensorFlow checkpoint: part=generator.
       """)
   var settings: [String] = []
 

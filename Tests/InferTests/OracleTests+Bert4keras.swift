@@ -15,7 +15,7 @@ extension OracleTests {
       "opt-residual", "opt-positions", "opt-roformer-positions", "opt-conditional",
       "opt-conditional-hidden", "opt-talking-heads",
     ].map { Case(fixture: "b4k-\($0)", file: "weights.h5") }
-    + ["nezha", "gau-alpha", "t5", "t5-no-cross-bias"].map {
+    + ["nezha", "gau-alpha", "t5"].map {
       Case(
         fixture: "b4k-\($0)", file: "weights.h5", values: "expected.long", inputs: "inputs.long")
     }

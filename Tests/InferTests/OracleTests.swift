@@ -43,26 +43,7 @@ import Testing
       Case(fixture: "hf-albert", file: "model.safetensors"),
       Case(fixture: "hf-albert-groups", file: "model.safetensors"),
       Case(fixture: "hf-albert-equal", file: "model.safetensors"),
-      Case(fixture: "hf-bert-old", file: "pytorch_model.bin", folder: "hf-bert-tiny"),
-    ] + transformers.map { Case(fixture: "hf-\($0)", file: "model.safetensors") }
-    + tensorFlow.map { Case(fixture: "hf-tf-\($0.0)", file: "tf_model.h5", folder: "hf-\($0.1)") }
-    + tops + bert4keras
-
-  /// Families, classes and tasks of transformers.
-  static let transformers = [
-    "bert-tiny", "bert-nsp", "bert-token", "bert-sequence", "bert-qa", "albert-token",
-    "albert-sequence", "albert-qa", "electra-discriminator", "electra-generator", "electra-equal",
-    "electra-token", "electra-sequence", "electra-qa", "roformer", "roformer-rotary-value",
-    "roformer-sequence", "roberta", "roberta-sequence", "distilbert", "distilbert-sequence",
-    "distilbert-qa", "gpt", "gpt2", "t5", "t5-gated", "t5-encoder", "mt5",
-  ]
-
-  /// Files of its TensorFlow classes, and whose weights they have.
-  static let tensorFlow = [
-    ("bert", "bert-tiny"), ("albert", "albert"), ("electra", "electra-discriminator"),
-    ("distilbert", "distilbert"), ("gpt2", "gpt2"), ("t5", "t5"), ("roberta", "roberta"),
-    ("roformer", "roformer"),
-  ]
+    ] + tops + bert4keras + transformers
 
   @Test(arguments: cases)
   func `every value agrees with the library`(_ test: Case) throws {
@@ -73,16 +54,17 @@ import Testing
     }
     let model = try Opening(Fixtures.path(test.fixture, test.file), options: options).model()
     // GPT's own mask is causal.
-    let runnable = try RunnableModel(
-      model, mask: test.mask == .bidirectional ? nil : test.mask)
+    let runnable = try RunnableModel(model, mask: test.mask == .bidirectional ? nil : test.mask)
     let folder = test.folder ?? test.fixture
+    let given = try Fixtures.arrays(folder, "\(test.inputs).npz", as: Float.self)
+    let isEncoder = test.values.hasPrefix("encoder")
     let inputs = try TextInputs(
-      named: Fixtures.arrays(folder, "\(test.inputs).npz", as: Float.self),
+      named: given.filter { !isEncoder || !$0.key.hasPrefix("Decoder") },
       padding: model.architecture.configuration.padding, for: runnable.graph)
     let expected = try Fixtures.arrays(folder, "\(test.stem).npz", as: Double.self)
     let exact = try Fixtures.arrays(folder, "\(test.stem).f64.npz", as: Double.self)
 
-    try Self.compare(runnable, inputs, expected, exact, atLeast: 2)
+    try Self.compare(runnable, inputs, expected, exact, atLeast: 1)
   }
 
   /// - Parameters:

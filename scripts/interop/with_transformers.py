@@ -67,6 +67,10 @@ CASES = [
     ('b4k-user-sequence', ['--set', 'head.dense=sequence'], 'BertForTokenClassification', 'bidirectional'),
     ('b4k-user-pooler', ['--set', 'head.dense=pooler'], 'BertForSequenceClassification', 'bidirectional'),
     ('b4k-opt-segments0', ['--to-family', 'distilbert'], 'DistilBertModel', 'bidirectional'),
+    ('b4k-electra', [], 'ElectraForPreTraining', 'bidirectional'),
+    ('b4k-roformer', WITHOUT_POOLER[:2] + ['--allow-drop', 'nsp.*'], 'RoFormerForMaskedLM', 'bidirectional'),
+    ('b4k-gpt2', [], 'GPT2LMHeadModel', 'bidirectional'),
+    ('b4k-bert-prefix', [], 'BertModel', 'bidirectional'),
 ] + [(name, [], None, 'bidirectional') for name in (
     'hf-bert-old', 'hf-bert-nsp', 'hf-bert-token', 'hf-bert-sequence', 'hf-bert-qa', 'hf-albert-token', 'hf-albert-sequence',
     'hf-albert-qa', 'hf-electra-discriminator', 'hf-electra-generator', 'hf-electra-equal', 'hf-electra-token',

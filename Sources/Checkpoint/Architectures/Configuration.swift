@@ -91,6 +91,8 @@ public struct Configuration: Sendable, Equatable {
   public enum PaddingRule: String, Sendable, CaseIterable {
     /// Token id 0 is padding, except at the first position (bert4keras).
     case tokenZero = "token-zero"
+    /// The same, and so is segment id 0: both are ids of one table (bert4keras' shared segments).
+    case tokenOrSegmentZero = "token-or-segment-zero"
     /// Token id 0 is padding everywhere (keras-bert).
     case everyTokenZero = "every-token-zero"
     /// Nothing is padding unless `attention_mask` says so (transformers).
@@ -307,7 +309,8 @@ public struct ConfigurationKey: Sendable {
         return true
       }),
     choice("mask", "bidirectional, causal or unilm", \.mask),
-    choice("padding", "token-zero, every-token-zero or attention-mask", \.padding),
+    choice(
+      "padding", "token-zero, token-or-segment-zero, every-token-zero or attention-mask", \.padding),
     choice("head_output", "logits or softmax", \.headOutput),
     ConfigurationKey(
       name: "prefix", synonyms: [], summary: "bert4keras: what stands before every layer's name",

@@ -67,7 +67,9 @@ struct Bert4kerasBundle {
           ? ["albert", "bert"] : ["bert"]) + [
           "roformer", "nezha", "gpt", "roformer_v2", "gau_alpha",
         ]
-      let names = Bert4kerasBundle.names(of: signatures, guesses)
+      let stated = configuration?["segment_vocab_size"] ?? configuration?["type_vocab_size"]
+      let names = Bert4kerasBundle.names(
+        of: signatures, guesses, segments: stated?.int == 0 ? [0] : [2, 0])
       for (index, name) in names.enumerated() { groups[index].name = name ?? groups[index].name }
     }
     layers = groups.map { Group(name: $0.name, tensors: $0.items.map(\.tensor)) }
@@ -175,16 +177,24 @@ struct Bert4kerasBundle {
   }
 
   /// Layers' names by their order, where that tells; heads other than MLM's look like a user's own.
-  private static func names(of layers: [Signature], _ families: [String]) -> [String?] {
+  ///
+  /// A table beside the tokens' is rather of segments than of positions.
+  private static func names(
+    of layers: [Signature], _ families: [String], segments: [Int]
+  ) -> [String?] {
     var names = [String?](repeating: nil, count: layers.count)
-    for family in families {
-      let trunk = trunks(family, layers).filter { trunk in
+    func trunk(_ family: String, _ segments: Int) -> [String]? {
+      trunks(family, layers, segments: segments).filter { trunk in
         trunk.count <= layers.count
           && zip(trunk, layers).allSatisfy { Signature(name: $0) == $1 }
       }.max { $0.count < $1.count }
-      guard let trunk else { continue }
-      for (index, name) in trunk.enumerated() { names[index] = name }
-      break
+    }
+    search: for segments in segments {
+      for family in families {
+        guard let trunk = trunk(family, segments) else { continue }
+        for (index, name) in trunk.enumerated() { names[index] = name }
+        break search
+      }
     }
     guard let last = names.lastIndex(where: { $0 != nil }) else { return names }
     // MLM's are a Dense, a norm, and an offset further on.
@@ -200,7 +210,9 @@ struct Bert4kerasBundle {
   }
 
   /// The layers with weights of a family's models that have as many blocks, without heads.
-  private static func trunks(_ family: String, _ layers: [Signature]) -> [[String]] {
+  private static func trunks(
+    _ family: String, _ layers: [Signature], segments: Int
+  ) -> [[String]] {
     guard let structure = try? ArchitectureRegistry.named(family).structure else { return [] }
     let blocks = layers.count { $0 == (structure.gatedUnit ? .gatedUnit : .attention) }
     guard blocks > 0, blocks <= Transformer.deepest else { return [] }
@@ -233,13 +245,11 @@ struct Bert4kerasBundle {
           }
         }
       } else {
-        for segments in [2, 0] {
-          add { architecture in
-            architecture.configuration.projection = hasProjection
-            architecture.configuration.segments = segments
-            architecture.configuration.layers = blocks
-            if family == "albert", blocks == 1 { architecture.configuration.groups = 1 }
-          }
+        add { architecture in
+          architecture.configuration.projection = hasProjection
+          architecture.configuration.segments = segments
+          architecture.configuration.layers = blocks
+          if family == "albert", blocks == 1 { architecture.configuration.groups = 1 }
         }
       }
     }

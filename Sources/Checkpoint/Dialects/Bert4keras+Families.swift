@@ -43,12 +43,10 @@ extension Bert4keras {
     }
     if has("Transformer-MultiHeadSelfAttention") { return Recognised(family: "albert") }
     if has("Transformer-0-GatedAttentionUnit") { return Recognised(family: "gau_alpha") }
-    if has("Transformer-0-FeedForward-Norm-0") { return Recognised(family: "gpt2_ml") }
-    let isOld = has("Encoder-1-MultiHeadSelfAttention")
-    guard isOld || has("Transformer-0-MultiHeadSelfAttention") else { return nil }
+    guard let first = firstBlock(layers) else { return nil }
+    if has("\(first)-FeedForward-Norm-0") { return Recognised(family: "gpt2_ml") }
     if has("Output-Norm") { return Recognised(family: "gpt2") }
     if has("Discriminator-Dense") { return Recognised(family: "electra") }
-    let first = isOld ? "Encoder-1" : "Transformer-0"
     guard has("\(first)-MultiHeadSelfAttention-Norm") else {
       return Recognised(family: "roformer_v2")
     }
@@ -67,6 +65,13 @@ extension Bert4keras {
     return Recognised(
       family: configuration?["num_hidden_groups"] == nil ? "bert" : "albert",
       alike: ["bert", "albert", "electra", "distilbert"], remark: remark)
+  }
+
+  /// The first block's name: counted from 0, and before 0.5.7 from 1, under two names.
+  private static func firstBlock(_ layers: [Group]) -> String? {
+    ["Transformer-0", "Transformer-1", "Encoder-1"].first { block in
+      layers.contains { $0.name == "\(block)-MultiHeadSelfAttention" }
+    }
   }
 
   /// Whether there is one block although the configuration has several layers.
@@ -91,14 +96,18 @@ extension Bert4keras {
 
   // MARK: Tables
 
-  /// - Parameter blocks: how many there are; a single one of ALBERT is shared, whatever its name.
-  static func table(_ family: String, blocks count: Int = 0) -> LayerTable {
+  /// - Parameter layers: of the file, where one is read. A single block of ALBERT is shared, whatever
+  ///   its name, and blocks may be counted from 1.
+  static func table(_ family: String, for layers: [Group] = []) -> LayerTable {
     let isALBERT = family.hasPrefix("albert")
+    let number = firstBlock(layers) == "Transformer-1" ? "{i+1}" : "{i}"
     let shared = "groups.0.0"
     let numbered =
-      count == 1 && isALBERT
-      ? ["Transformer-0", "Encoder-1"].flatMap { blocks($0, shared) }
-      : blocks("Transformer-{i}", "layers.{i}") + blocks("Encoder-{i+1}", "layers.{i}")
+      blocks(layers) == 1 && isALBERT
+      ? ["Transformer-0", "Transformer-1", "Encoder-1"].flatMap { blocks($0, shared) }
+      : ["Transformer-\(number)", "Encoder-{i+1}"].flatMap {
+        blocks($0, "layers.{i}", hasTables: family == "nezha")
+      }
     let halves = ["Encoder", "Decoder"].flatMap { half -> [LayerTable.Row] in
       let base = half.lowercased()
       return blocks("\(half)-Transformer-{i}", "\(base).layers.{i}") + [
@@ -135,14 +144,16 @@ extension Bert4keras {
       ])
   }
 
+  /// - Parameter hasTables: whether each layer may hold the table of distances (NEZHA to 0.5.8).
   private static func blocks(
-    _ layer: String, _ block: String
+    _ layer: String, _ block: String, hasTables: Bool = false
   ) -> [LayerTable.Row] {
-    ["Self", "Cross"].flatMap { kind -> [LayerTable.Row] in
+    let table = [LayerTable.Item("embeddings.relative_position", "relative_embeddings:0")]
+    return ["Self", "Cross"].flatMap { kind -> [LayerTable.Row] in
       let name = "\(layer)-MultiHead\(kind)Attention"
       let base = "\(block).\(kind == "Self" ? "attention" : "cross_attention")"
       return [
-        .init(name, attention(base)),
+        .init(name, attention(base), older: hasTables ? [attention(base)[0] + table] : []),
         norm("\(name)-Norm", "\(base).norm"),
       ]
     } + [
@@ -167,8 +178,6 @@ extension Bert4keras {
           .init("\(base).\($0).bias", "\($0)/\($0)_bias:0"),
         ]
       },
-      // NEZHA to 0.5.8: each layer has the same table.
-      [.init("embeddings.relative_position", "relative_embeddings:0")],
     ]
     return further.flatMap { further in
       [true, false].map { hasBias in

@@ -59,15 +59,14 @@ extension Bert4keras {
       ("pooler_activation", .string("tanh")),
       ("mask", .string(structure.languageModel ? "causal" : "bidirectional")),
       ("normalization", .string(structure.gatedUnit ? "softmax_plus" : "softmax")),
-      ("padding", .string("token-zero")),
       ("head_output", .string("softmax")),
     ]
     let epsilons = Bert4kerasVersion.newest.epsilons(family, isShared: isShared)
     values += zip(ConfigurationKey.epsilons, epsilons).map { ($0, .number($1)) }
     if isShared { values += [("num_hidden_groups", .number(1)), ("inner_group_num", .number(1))] }
-    if configuration?["shared_segment_embeddings"]?.bool == true {
-      values.append(("type_vocab_size", .number(2)))
-    }
+    let sharesSegments = configuration?["shared_segment_embeddings"]?.bool == true
+    if sharesSegments { values.append(("type_vocab_size", .number(2))) }
+    values.append(("padding", .string(Bert4keras.padding(sharesSegments).rawValue)))
     if structure.encoderDecoder {
       values += [
         ("cross_position_bias", .bool(true)), ("scale_decoder_outputs", .bool(true)),
@@ -75,6 +74,10 @@ extension Bert4keras {
       ]
     }
     return values + KerasTops.defaults(binding)
+  }
+
+  private static func padding(_ sharesSegments: Bool) -> Configuration.PaddingRule {
+    sharesSegments ? .tokenOrSegmentZero : .tokenZero
   }
 
   /// Without the keys that bert4keras ignores for the family.
@@ -115,7 +118,7 @@ extension Bert4keras {
     configuration.embeddingNormEpsilon = epsilons[0]
     configuration.blockNormEpsilon = epsilons[1]
     configuration.headNormEpsilon = epsilons[2]
-    configuration.padding = .tokenZero
+    configuration.padding = Bert4keras.padding(configuration.sharesSegments)
     configuration.headOutput = .softmax
     return configuration
   }

@@ -72,6 +72,10 @@ struct Bert4kerasVersion: Comparable, CustomStringConvertible {
       if source("embeddings.factor.kernel", "") { note(before: (0, 2, 4), "project_kernel") }
       if layer("Encoder-1-FeedForward") { note(before: (0, 5, 2), "Encoder-1") }
       if layer("Transformer-0-FeedForward") { note(from: (0, 5, 2), "Transformer-0") }
+      if layer("Transformer-1-FeedForward"), !layer("Transformer-0-FeedForward") {
+        note(from: (0, 5, 2), "Transformer-1")
+        note(before: (0, 5, 7), "Transformer-1")
+      }
       if layer("Transformer-FeedForward") { note(from: (0, 5, 8), "Transformer-FeedForward") }
       switch Window.order(layers) {
       case ["gamma", "beta"]: note(before: (0, 5, 7), "gamma before beta")

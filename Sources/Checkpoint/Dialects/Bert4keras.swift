@@ -28,8 +28,7 @@ public struct Bert4keras: Dialect {
     _ checkpoint: Checkpoint, family: String
   ) throws(CheckpointError) -> Binding {
     let (layers, bundle) = layers(of: checkpoint, family, nil)
-    var binding = try Bert4keras.table(family, blocks: Bert4keras.blocks(layers))
-      .bind(layers, family: family)
+    var binding = try Bert4keras.table(family, for: layers).bind(layers, family: family)
     if let bundle {
       binding.carried = bundle.named(binding.carried)
       binding.left += bundle.left

@@ -55,7 +55,9 @@ struct HuggingFaceLimits {
         c.sharesSegments, "shared_segment_embeddings",
         "transformers' segments have a table of their own; here they are rows of the token table",
         HuggingFaceLimits.asStored)
-      + when(c.factor, "embeddings.factor", "transformers has no factored token table")
+      + when(
+        c.factor, "embeddings.factor", "transformers has no factored token table",
+        HuggingFaceLimits.asStored)
   }
 
   private var sizes: [Reason] {
@@ -79,7 +81,9 @@ struct HuggingFaceLimits {
       c.projection && !hasProjection, "embeddings.projection",
       "\(name) has no projection from embedding_size \(c.embeddingSize) to hidden_size "
         + "\(c.hiddenSize)",
-      other ? "use --to-family albert: AlbertFor… with one group per layer computes the same" : nil)
+      other
+        ? "use --to-family albert: AlbertFor… with one group per layer computes the same"
+        : HuggingFaceLimits.asStored)
       + when(
         !c.gates.isEmpty, "feed_forward.gate",
         "\(name)'s feed-forward is not gated; this one is \(c.gates.count + 1) factors",
@@ -87,12 +91,15 @@ struct HuggingFaceLimits {
       + when(
         c.segments == 0 && family != "distilbert" && !isGPT, "embeddings.segment",
         "\(name) has a table of segments, and this model has none",
-        family == "bert" ? "use --to-family distilbert, a BERT without segments" : nil)
+        family == "bert"
+          ? "use --to-family distilbert, a BERT without segments"
+          : HuggingFaceLimits.asStored)
       + when(
         c.segments > 0 && (family == "distilbert" || isGPT), "embeddings.segment",
-        "\(name) has no table of segments")
+        "\(name) has no table of segments", HuggingFaceLimits.asStored)
       + when(
-        c.rotatesValues && family != "roformer", "rotary_value", "\(name) rotates nothing")
+        c.rotatesValues && family != "roformer", "rotary_value", "\(name) rotates no values",
+        HuggingFaceLimits.asStored)
       + when(
         family == "gpt" && c.intermediateSize != 4 * c.hiddenSize, "intermediate_size",
         "\(name)'s feed-forward is 4 × hidden_size wide, \(4 * c.hiddenSize); here "

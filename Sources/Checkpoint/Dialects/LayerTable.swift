@@ -34,10 +34,13 @@ struct LayerTable: Sendable {
   struct Row: Sendable {
     let layer: Template
     let variants: [[Item]]
+    /// What it held in earlier releases: read, and not written.
+    let older: [[Item]]
 
-    init(_ layer: String, _ variants: [[Item]]) {
+    init(_ layer: String, _ variants: [[Item]], older: [[Item]] = []) {
       self.layer = Template(layer)
       self.variants = variants
+      self.older = older
     }
 
     /// A layer that always holds the same.
@@ -48,7 +51,7 @@ struct LayerTable: Sendable {
     /// The variant that a layer's weights are, by how many there are and which are matrices.
     func items(of group: Group) -> [Item]? {
       let ranks = group.tensors.map(\.shape.rank)
-      let fitting = variants.filter { $0.count == ranks.count }
+      let fitting = (variants + older).filter { $0.count == ranks.count }
       return fitting.first { $0.map(\.rank) == ranks }
         ?? fitting.first { $0.map(\.rank).sorted() == ranks.sorted() } ?? fitting.first
     }
