@@ -49,7 +49,8 @@ extension Bert4keras {
         state("block_norm_eps", config["epsilon"])
       } else if layer.name.hasSuffix("-FeedForward") {
         state("hidden_act", activations(in: config))
-        if layer.name == "Transformer-FeedForward" {  // ALBERT's shared layer, called at every depth
+        // ALBERT's shared layer is called at every depth.
+        if layer.name == "Transformer-FeedForward" {
           state("num_hidden_layers", layer.calls.map { .number($0.count) })
         }
       } else if layer.name.hasSuffix("-MultiHeadSelfAttention") {

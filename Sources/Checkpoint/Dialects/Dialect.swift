@@ -135,8 +135,9 @@ public struct Binding: Sendable {
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.
   public var tops: [TopLayer] = []
-  /// Tensors of no known meaning, such as a user's own layer; they travel under their names. An empty
-  /// group holds the place of one in ``tops``, where a framework goes by order.
+  /// Tensors of no known meaning, such as a user's own layer; they travel under their names.
+  ///
+  /// An empty group holds the place of one in ``tops``, where a framework goes by order.
   public var carried: [Group] = []
   /// Tensors that do not travel to another form, and why (optimizer state).
   public var left: [Leftover] = []
