@@ -30,7 +30,12 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The vocabulary file.")
   var vocab: String?
 
-  @Option(name: .customLong("set"), help: "Say a configuration value: KEY=VALUE.")
+  @Option(
+    name: .customLong("set"),
+    help: """
+      Say a configuration value: KEY=VALUE. A layer on top by head.NAME=first-token|sequence|pooler|LAYER, \
+      with its activation: head.dense_3=first-token,softmax; a GlobalPointer with its heads: ,heads=3.
+      """)
   var settings: [String] = []
 
   func reading() throws -> ModelReader.Options {

@@ -53,7 +53,7 @@ import Testing
   @Test(arguments: [
     ("b4k-user-sequence", "weights.h5", "dense", "--set head.dense=first-token|sequence"),
     ("b4k-user-pooler", "weights.h5", "dense", "--set head.dense=first-token|sequence|pooler"),
-    ("b4k-user-two", "weights.h5", "dense", "--set head.dense=dense_1"),
+    ("b4k-user-two", "weights.h5", "dense_1", "--set head.dense_1=dense"),
     (
       "b4k-global-pointer", "weights.h5", "global_pointer",
       "--set head.global_pointer=sequence,heads=N"
@@ -74,8 +74,8 @@ import Testing
   @Test(arguments: [
     ("b4k-user-sequence", "dence", "sequence", CheckpointError.Kind.usage, "no layer dence"),
     ("b4k-user-sequence", "dense", "pooler", .mismatch, "no pooler"),
-    ("b4k-user-two", "dense", "sequence", .mismatch, "takes 9 numbers; sequence gives 12"),
-    ("b4k-user-two", "dense", "dense_1", .usage, "no layer dense_1 before it"),
+    ("b4k-user-two", "dense_1", "sequence", .mismatch, "takes 9 numbers; sequence gives 12"),
+    ("b4k-user-two", "dense_1", "dense", .usage, "no layer dense before it"),
     ("b4k-user-sequence", "dense", "softmax", .usage, "on what the layer sits"),
     ("b4k-user-sequence", "dense", "sequence,heads", .usage, "two places"),
     ("b4k-user-sequence", "dense", "sequence,size=3", .usage, "says nothing of a layer"),
@@ -130,7 +130,7 @@ import Testing
     "b4k-user-sequence": [(key: "head.dense", value: "sequence,softmax")],
     "b4k-user-pooler": [(key: "head.dense", value: "pooler,softmax")],
     "b4k-user-two": [
-      (key: "head.dense_1", value: "first-token,relu"), (key: "head.dense", value: "softmax"),
+      (key: "head.dense", value: "first-token,relu"), (key: "head.dense_1", value: "softmax"),
     ],
   ]
 
@@ -182,14 +182,32 @@ import Testing
 
   @Test func `what stays unknown keeps its place among the layers`() throws {
     var model = try TopsTests.open(
-      "b4k-user-two", "weights.h5", [(key: "head.dense_1", value: "first-token")])
-    #expect(model.architecture.tops.map(\.name) == ["dense_1", "dense"])
+      "b4k-user-two", "weights.h5", [(key: "head.dense", value: "first-token")])
+    #expect(model.architecture.tops.map(\.name) == ["dense", "dense_1"])
     model = try TopsTests.open("b4k-crf", "weights.h5")
     model.carried.insert(
       Group(name: "lstm", tensors: [Tensor(name: "lstm/lstm/kernel:0", shape: [1], values: [1])]),
       at: 1)
     let names = try Bert4keras().spell(model).checkpoint.groups.map(\.name)
     #expect(names.suffix(3) == ["dense", "lstm", "conditional_random_field"])
+  }
+
+  @Test func `a pointer under a name of the user's is asked for`() throws {
+    let model = try TopsTests.open(
+      "b4k-global-pointer", "weights.h5", [(key: "head.global_pointer", value: "sequence,heads=3")])
+    var checkpoint = try Bert4keras().spell(model).checkpoint
+    let index = try #require(checkpoint.groups.firstIndex { $0.name == "global_pointer" })
+    checkpoint.groups[index].name = "spans"
+    for place in checkpoint.groups[index].tensors.indices {
+      checkpoint.groups[index].tensors[place].name.replace("global_pointer", with: "spans")
+    }
+    var reading = ModelReader.Options()
+    reading.settings = [(key: "num_attention_heads", value: "2")]
+    let open = try ModelReader(reading).model(of: checkpoint, configuration: nil)
+    #expect(open.flags["spans"] == "--set head.spans=sequence,heads=N if it is a GlobalPointer")
+    reading.settings.append((key: "head.spans", value: "sequence,heads=3"))
+    let said = try ModelReader(reading).model(of: checkpoint, configuration: nil)
+    #expect(said.architecture.tops.map(\.kind) == model.architecture.tops.map(\.kind))
   }
 
   // MARK: keras-bert

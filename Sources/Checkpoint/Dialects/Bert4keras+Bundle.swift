@@ -259,14 +259,15 @@ struct Bert4kerasBundle {
   // MARK: Writing
 
   /// The spelling as a checkpoint of objects that `load_weights(PREFIX)` of tf.keras takes.
-  static func arranged(_ spelling: Spelling) -> Spelling {
+  static func arranged(
+    _ spelling: Spelling, _ table: LayerTable = Bert4keras.table("bert")
+  ) -> Spelling {
     var spelling = spelling
     var tensors: [Tensor] = []
     var variables: [ObjectGraph.Variable] = []
     var targets: [String: String] = [:]
     let layers = spelling.checkpoint.groups.filter { !$0.tensors.isEmpty }
     let plain = Bert4keras.plain(layers, prefix: Bert4keras.prefix(of: layers.map(\.name)))
-    let table = Bert4keras.table("bert")
     for (number, group) in layers.enumerated() {
       let known = table.attributes(of: plain[number])
       for (index, tensor) in group.tensors.enumerated() {
@@ -311,6 +312,11 @@ struct Bert4kerasBundle {
     return inner
       + [["trans", "l_trans", "r_trans"].contains(leaf) ? "_\(leaf)" : leaf]
   }
+}
+
+extension Tensor {
+  /// The name in the file, where a variable of a checkpoint of objects goes by its own.
+  var storedName: String { aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? name }
 }
 
 extension Bert4keras {

@@ -14,7 +14,6 @@ extension Bert4keras {
     let names = Set(layers.map(\.name))
     if names.contains("Embedding-Token-Segment"), !names.contains("Embedding-Segment") {
       state("shared_segment_embeddings", .bool(true))
-      state("padding", .string(Configuration.PaddingRule.tokenOrSegmentZero.rawValue))
     }
     for layer in layers {
       let config = layer.config
@@ -49,8 +48,7 @@ extension Bert4keras {
         state("block_norm_eps", config["epsilon"])
       } else if layer.name.hasSuffix("-FeedForward") {
         state("hidden_act", activations(in: config))
-        // ALBERT's shared layer is called at every depth.
-        if layer.name == "Transformer-FeedForward" {
+        if layer.name == "Transformer-FeedForward" {  // shared, called at every depth
           state("num_hidden_layers", layer.calls.map { .number($0.count) })
         }
       } else if layer.name.hasSuffix("-MultiHeadSelfAttention") {

@@ -115,7 +115,7 @@ public struct Assumptions: Sendable {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [Bert4keras(), KerasBERT(), HuggingFace()]
+  public static let all: [any Dialect] = [KerasBERT(), Bert4keras(), HuggingFace()]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {

@@ -15,14 +15,26 @@ public struct KerasBERT: Dialect {
   public var fileName: String { "weights.h5" }
 
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
-    let isOwn = checkpoint.tensors.contains { $0.name.contains("-MultiHeadSelfAttention_Wq") }
-    return isOwn && checkpoint.kerasLayers.contains { $0.name == "Embedding-Token" } ? "bert" : nil
+    let isOwn = checkpoint.tensors.contains { tensor in
+      ([tensor.name] + tensor.aliases).contains { $0.contains("-MultiHeadSelfAttention_Wq") }
+    }
+    return isOwn && layers(checkpoint).contains { $0.name == "Embedding-Token" } ? "bert" : nil
+  }
+
+  /// The layers of a file, or of a checkpoint of objects by the variables' own names.
+  private func layers(_ checkpoint: Checkpoint) -> [Group] {
+    Bert4kerasBundle(checkpoint.tensors, "bert", nil).map { $0.named($0.layers) }
+      ?? checkpoint.kerasLayers
+  }
+
+  public func arranged(_ spelling: Spelling, for format: String) -> Spelling {
+    format == TFCheckpoint().name ? Bert4kerasBundle.arranged(spelling, KerasBERT.table) : spelling
   }
 
   public func bind(
     _ checkpoint: Checkpoint, family: String
   ) throws(CheckpointError) -> Binding {
-    let layers = checkpoint.kerasLayers
+    let layers = layers(checkpoint)
     for layer in layers where !layer.tensors.isEmpty {
       if let what = KerasBERT.refused.first(where: { layer.name.hasSuffix($0.suffix) })?.what {
         throw CheckpointError(
@@ -30,6 +42,10 @@ public struct KerasBERT: Dialect {
       }
     }
     var binding = try KerasBERT.table.bind(layers, family: family)
+    for index in binding.weights.indices {
+      binding.weights[index].sources = [binding.weights[index].tensor.storedName]
+    }
+    binding.left += Bert4kerasBundle(checkpoint.tensors, "bert", nil)?.left ?? []
     guard let graph = KerasGraph(checkpoint) else { return binding }
     for layer in layers {
       let config = graph[layer.name]?.config
@@ -65,15 +81,19 @@ public struct KerasBERT: Dialect {
       norm("Embedding-Norm", "embeddings.norm"),
       .init(
         "Encoder-{i+1}-MultiHeadSelfAttention",
-        [("query", "q"), ("key", "k"), ("value", "v"), ("output", "o")].flatMap { part, letter in
-          own("layers.{i}.attention.\(part)", letter)
-        }),
+        [
+          [("query", "q"), ("key", "k"), ("value", "v"), ("output", "o")].flatMap { part, letter in
+            own("layers.{i}.attention.\(part)", letter)
+          }
+        ]),
       norm("Encoder-{i+1}-MultiHeadSelfAttention-Norm", "layers.{i}.attention.norm"),
       .init(
         "Encoder-{i+1}-FeedForward",
-        [("inner", "1"), ("output", "2")].flatMap { part, number in
-          own("layers.{i}.feed_forward.\(part)", number)
-        }),
+        [
+          [("inner", "1"), ("output", "2")].flatMap { part, number in
+            own("layers.{i}.feed_forward.\(part)", number)
+          }
+        ]),
       norm("Encoder-{i+1}-FeedForward-Norm", "layers.{i}.feed_forward.norm"),
       dense("MLM-Dense", "mlm.transform"),
       norm("MLM-Norm", "mlm.norm"),
@@ -83,12 +103,10 @@ public struct KerasBERT: Dialect {
     ],
     namespace: ["Embedding-", "Encoder-", "MLM-", "NSP-"])
 
-  private static func own(
-    _ canonical: String, _ end: String
-  ) -> [(canonical: String, stored: String)] {
+  private static func own(_ canonical: String, _ end: String) -> [LayerTable.Item] {
     [
-      ("\(canonical).kernel", "{layer}_W\(end):0"),
-      ("\(canonical).bias", "{layer}_b\(end):0"),
+      .init("\(canonical).kernel", "{layer}_W\(end):0", at: "W\(end)"),
+      .init("\(canonical).bias", "{layer}_b\(end):0", at: "b\(end)"),
     ]
   }
 

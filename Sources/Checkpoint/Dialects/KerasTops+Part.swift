@@ -16,6 +16,8 @@ extension KerasTops {
     var inputSize = 0
     var outputSize = 0
     var hasBias = false
+    /// Whether it looks like a GlobalPointer under a name of the user's.
+    var mayBePointer = false
 
     /// - Parameters:
     ///   - class: the layer's class, where the file has a graph.
@@ -67,7 +69,7 @@ extension KerasTops {
       } else if `class` == "Dense" || (`class` == nil && Part.isDirect(tensors[0], of: name)) {
         kind = .dense
       } else {
-        return
+        mayBePointer = `class` == nil && shape[1] % 2 == 0
       }
       (inputSize, outputSize, hasBias) = (shape[0], shape[1], tensors.count == 2)
     }
@@ -97,12 +99,15 @@ extension KerasTops {
       return plain.hasPrefix("_") ? String(plain.dropFirst()) : plain
     }
 
-    /// Whether a weight is the layer's own and not an inner layer's: `dense_3/dense_3/kernel:0`.
+    /// Whether a weight is the layer's own and not an inner layer's: `dense_3/dense_3/kernel:0`,
+    /// `layer_with_weights-9/kernel/.ATTRIBUTES/VARIABLE_VALUE`.
     private static func isDirect(_ tensor: Tensor, of layer: String) -> Bool {
+      let isPath = tensor.name.hasSuffix(ObjectGraph.variable)
       let parts = tensor.name.replacingPrefix("model_weights/", with: "")
         .replacingSuffix(ObjectGraph.attributes + ObjectGraph.variable, with: "")
         .split(separator: "/")
-      return parts.count - (parts.first.map(String.init) == layer ? 1 : 0) <= 2
+      // A path has no scope before the weight.
+      return parts.count - (parts.first.map(String.init) == layer ? 1 : 0) <= (isPath ? 1 : 2)
     }
   }
 }

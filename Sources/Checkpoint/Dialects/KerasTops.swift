@@ -15,13 +15,13 @@ struct KerasTops {
   }
 
   let base: Base
-  private let graph: KerasGraph?
-  private let said: [String: (Said, text: String)]
-  private let parts: [Part]
-  private let hiddenSize: Int?
+  let graph: KerasGraph?
+  let said: [String: (Said, text: String)]
+  let parts: [Part]
+  let hiddenSize: Int?
   private let poolerSize: Int?
   /// CRFs and MEMMs of a file of weights, and the dense layers that lead to them, by index.
-  private var emitters: [Int: Int] = [:]
+  var emitters: [Int: Int] = [:]
   private(set) var tops: [TopLayer] = []
   /// What was taken for granted.
   private(set) var warnings: [String] = []
@@ -169,6 +169,14 @@ struct KerasTops {
       hasBias: part.hasBias)
   }
 
+  private static func output(
+    _ config: JSON?, _ activation: (String) -> Activation?
+  ) -> TopLayer.Output? {
+    guard let value = config?["activation"], value != .null else { return .activated(.linear) }
+    let name = value["config"]?.string ?? value.string ?? ""
+    return name == "softmax" ? .softmax : activation(name).map { .activated($0) }
+  }
+
   /// Checks that a layer can take what it sits on.
   private func check(_ part: Part, on input: TopLayer.Input) throws(CheckpointError) {
     let size: Int?
@@ -210,98 +218,6 @@ struct KerasTops {
     }
   }
 
-  // MARK: By the graph
-
-  /// What the file's graph says, followed down from the layer.
-  private func place(of name: String, in graph: KerasGraph) -> TopLayer.Input? {
-    var takesFirst = false
-    var layer = name
-    while let call = graph.input(of: layer) {
-      layer = call.layer
-      if parts.contains(where: { $0.name == layer }) { return takesFirst ? nil : .layer(layer) }
-      if graph.isIdle(layer) { continue }
-      if base.first.contains(layer) || graph.takesFirst(layer) {
-        takesFirst = true
-      } else if layer == base.pooler {
-        return takesFirst ? nil : .pooler
-      } else if isLast(call, in: graph) {
-        return takesFirst ? .firstToken : .sequence
-      } else if graph[layer]?.kind != "Lambda" || takesFirst || !needsSequence(name, in: graph) {
-        return nil  // A Lambda before what goes over a sequence leaves one.
-      }
-    }
-    return nil
-  }
-
-  /// Whether a call gives the hidden states that no further block takes.
-  private func isLast(_ call: KerasGraph.Call, in graph: KerasGraph) -> Bool {
-    call.layer.contains(base.block) && !graph.users(of: call).contains { $0.contains(base.block) }
-  }
-
-  /// Whether a layer goes over a sequence, or what takes its result does.
-  private func needsSequence(_ name: String, in graph: KerasGraph) -> Bool {
-    var seen: Set<String> = []
-    var open = [name]
-    while let layer = open.popLast() {
-      guard seen.insert(layer).inserted else { continue }
-      if parts.first(where: { $0.name == layer })?.needsSequence == true { return true }
-      open += graph.users(of: KerasGraph.Call(layer: layer, node: 0))
-    }
-    return false
-  }
-
-  private static func output(
-    _ config: JSON?, _ activation: (String) -> Activation?
-  ) -> TopLayer.Output? {
-    guard let value = config?["activation"], value != .null else { return .activated(.linear) }
-    let name = value["config"]?.string ?? value.string ?? ""
-    return name == "softmax" ? .softmax : activation(name).map { .activated($0) }
-  }
-
-  // MARK: By shapes
-
-  /// The dense layers that lead to CRFs and MEMMs: the only one before it of its width.
-  private func findEmitters() -> [Int: Int] {
-    var found: [Int: Int] = [:]
-    for (index, part) in parts.enumerated() {
-      switch part.kind {
-      case .crf, .memm:
-        let fitting = parts[..<index].indices.filter {
-          parts[$0].kind == .dense && parts[$0].outputSize == part.inputSize
-        }
-        if fitting.count == 1 { found[index] = fitting[0] }
-      default: break
-      }
-    }
-    return found
-  }
-
-  /// Where a layer must sit, if one place only is possible.
-  private func deduced(_ index: Int) -> TopLayer.Input? {
-    let part = parts[index]
-    switch part.kind {
-    case nil: return nil
-    case .crf, .memm: return emitters[index].map { .layer(parts[$0].name) }
-    case .dense, .pointer, .efficientPointer:
-      guard !parts[..<index].contains(where: { $0.kind == nil }) else { return nil }
-      let isDirect = part.inputSize == hiddenSize
-      let below = index > 0 ? parts[index - 1] : nil
-      if let below, below.kind == .dense, below.outputSize == part.inputSize {
-        return isDirect ? nil : .layer(below.name)
-      }
-      return isDirect && (part.needsSequence || leadsToTransitions(index)) ? .sequence : nil
-    }
-  }
-
-  /// Whether a CRF or MEMM goes over what a dense layer gives, or another one above it does.
-  private func leadsToTransitions(_ index: Int) -> Bool {
-    if emitters.values.contains(index) { return true }
-    guard index + 1 < parts.count else { return false }
-    let above = parts[index + 1]
-    return above.kind == .dense && above.inputSize == parts[index].outputSize
-      && above.inputSize != hiddenSize && leadsToTransitions(index + 1)
-  }
-
   // MARK: Words
 
   /// What is not in the file and changes what is computed.
@@ -340,8 +256,12 @@ struct KerasTops {
   /// What to say of a layer that is carried, for people.
   private func flag(for group: Group) -> String? {
     guard !group.tensors.isEmpty, let part = parts.first(where: { $0.name == group.name }),
-      part.kind != nil
+      graph.map({ isHidden(group.name, in: $0) }) ?? true
     else { return nil }
+    if part.mayBePointer, part.inputSize == hiddenSize {
+      return "--set head.\(part.name)=sequence,heads=N if it is a GlobalPointer"
+    }
+    guard part.kind != nil else { return nil }
     var places: [String] = []
     if part.inputSize == hiddenSize {
       places = part.needsSequence ? ["sequence"] : ["first-token", "sequence"]
@@ -350,7 +270,7 @@ struct KerasTops {
     places += parts.prefix { $0.name != part.name }
       .filter { $0.kind == .dense && $0.outputSize == part.inputSize }.map(\.name)
     guard !places.isEmpty else { return nil }
-    let heads = part.kind == .pointer ? ",heads=N" : ""
+    let heads = part.kind == .pointer && graph == nil ? ",heads=N" : ""
     return "--set head.\(part.name)=\(places.joined(separator: "|"))\(heads)"
   }
 
@@ -384,8 +304,7 @@ struct KerasTops {
         let index = binding.carried.firstIndex(where: { $0.name == top.name })
       else { continue }
       binding.weights += zip(top.weights, part.tensors).map { spec, tensor in
-        let stored = tensor.aliases.first { $0.hasSuffix(ObjectGraph.variable) } ?? tensor.name
-        return Weight(spec.name, tensor, sources: [stored])
+        Weight(spec.name, tensor, sources: [tensor.storedName])
       }
       binding.carried[index].tensors = []
     }
