@@ -8,6 +8,8 @@ public struct Correspondence: Sendable, Equatable {
   public var renamed: [String: String]
   /// Values of the source that the result does not have.
   public var removed: Set<String>
+  /// Weights that have other values by design, so that only what is computed with them counts.
+  public var rewritten: Set<String>
 
   /// What a transform promises of the outputs.
   public enum Contract: String, Sendable, Comparable {
@@ -31,12 +33,13 @@ public struct Correspondence: Sendable, Equatable {
 
   public init(
     contract: Contract = .exact, tokens: [Int]? = nil, renamed: [String: String] = [:],
-    removed: Set<String> = []
+    removed: Set<String> = [], rewritten: Set<String> = []
   ) {
     self.contract = contract
     self.tokens = tokens
     self.renamed = renamed
     self.removed = removed
+    self.rewritten = rewritten
   }
 
   /// The relation of this step followed by another.
@@ -51,6 +54,7 @@ public struct Correspondence: Sendable, Equatable {
     for new in renamed.values where !renamed.keys.contains(new) { result.renamed[new] = nil }
     result.removed = removed.union(
       next.removed.map { gone in renamed.first { $0.value == gone }?.key ?? gone })
+    result.rewritten = rewritten.union(next.rewritten)
     return result
   }
 

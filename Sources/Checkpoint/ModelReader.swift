@@ -10,6 +10,10 @@ public struct ModelReader: Sendable {
     /// `--set KEY=VALUE`, in order.
     public var settings: [(key: String, value: String)] = []
 
+    /// `--set part=NAME` chooses one of several models in a file.
+    static let partKey = "part"
+    var part: String? { settings.last { $0.key == Options.partKey }?.value }
+
     public init() {}
   }
 
@@ -25,7 +29,15 @@ public struct ModelReader: Sendable {
     of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
   ) throws(CheckpointError) -> Model {
     do throws(CheckpointError) {
-      let (dialect, family) = try recognise(checkpoint, configuration?.json)
+      var (dialect, family) = try recognise(checkpoint, configuration?.json)
+      if let part = options.part {
+        guard let chosen = dialect.reading(part: part) else {
+          throw CheckpointError(
+            .usage, Place(member: "--set \(Options.partKey)=\(part)"),
+            "\(dialect.name) knows no such part of a file")
+        }
+        dialect = chosen
+      }
       return try model(checkpoint, configuration, dialect, family)
     } catch {
       throw error.at(.file(checkpoint.path))
@@ -40,10 +52,16 @@ public struct ModelReader: Sendable {
     var stated: (any Family)?
     if let name = options.family { stated = try ArchitectureRegistry.named(name) }
     for dialect in dialects {
-      if let found = dialect.recognise(checkpoint, configuration: configuration) {
-        if let stated { return (dialect, stated) }
-        return (dialect, try ArchitectureRegistry.named(found))
+      let found: String?
+      do throws(CheckpointError) {
+        found = try dialect.recognise(checkpoint, configuration: configuration)
+      } catch {
+        guard let stated else { throw error }
+        return (dialect, stated)
       }
+      guard let found else { continue }
+      if let stated { return (dialect, stated) }
+      return (dialect, try ArchitectureRegistry.named(found))
     }
     if let stated, dialects.count == 1 { return (dialects[0], stated) }
     throw CheckpointError(
@@ -62,6 +80,7 @@ public struct ModelReader: Sendable {
         .unsupported, Place(), "the dialect \(dialect.name) does not spell \(family.name)")
     }
     var binding = try dialect.bind(checkpoint, family: family.name)
+    binding.family = family.name
     try dialect.bindTops(
       &binding, of: checkpoint, configuration: file?.json,
       said: options.settings.filter { $0.key.hasPrefix(ModelReader.headPrefix) }
@@ -81,7 +100,7 @@ public struct ModelReader: Sendable {
     var warnings = checkpoint.warnings + assumed.remarks
     try read(dialect.stated(in: checkpoint), of: checkpoint.path, dialect, &settings, &warnings)
     for (key, text) in options.settings
-    where !key.hasPrefix(ModelReader.headPrefix) && !own.contains(key) {
+    where !key.hasPrefix(ModelReader.headPrefix) && key != Options.partKey && !own.contains(key) {
       try set(key, text, dialect, &settings)
     }
 
@@ -102,6 +121,8 @@ public struct ModelReader: Sendable {
       configuration.groups = nil
     }
     try ModelReader.checkGates(configuration, shapes, settings)
+    binding.weights += dialect.made(configuration, family: family.name)
+      .filter { shapes[$0.name] == nil }
     try family.check(configuration)
     let architecture = FamilyArchitecture(
       family: family.name, configuration: configuration,
@@ -196,13 +217,13 @@ public struct ModelReader: Sendable {
         guard options.configurationPath == nil else {
           throw CheckpointError(
             .mismatch, .file(file),
-            "says \(name) is \(other.value.compact); model_config in the weights says "
+            "says \(name) is \(other.value.compact); the weights' file says "
               + value.compact,
             hint: "--set \(name)=VALUE decides")
         }
         warnings.append(
-          "\(Paths.name(of: file)) says \(name) is \(other.value.compact), model_config in the "
-            + "weights says \(value.compact), which is used")
+          "\(Paths.name(of: file)) says \(name) is \(other.value.compact), the weights' "
+            + "file says \(value.compact), which is used")
       }
       settings.set(name, value, .file(path))
     }

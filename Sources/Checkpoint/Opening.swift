@@ -99,7 +99,13 @@ public struct Opening: Sendable {
       let folder = Paths.folder(of: file)
       let names = Paths.list(folder)
       let own = stems(of: file).flatMap { ["\($0).config.json", "\($0)_config.json"] }
-      let customary = ["config.json", "bert_config.json", "albert_config.json"]
+      let part = options.part.map { ["\($0)_config.json"] } ?? []
+      // Google's projects keep theirs beside a TensorFlow checkpoint.
+      let google = ["bert_config.json", "albert_config.json"]
+      let usual =
+        checkpoint.format == TFCheckpoint().name
+        ? google + ["config.json"] : ["config.json"] + google
+      let customary = part + usual + ["hparams.json"]
       path =
         ((own + customary).first(where: names.contains)
         ?? names.first { $0.contains("bert_config") && $0.hasSuffix(".json") })

@@ -3,8 +3,8 @@ public import Checkpoint
 /// Leaves out what only training needs: slots of optimizers, step counters, their groups.
 ///
 /// It goes by the names that frameworks give: Keras' `optimizer_weights/` and `optimizer/`,
-/// TensorFlow's slots (`kernel/adam_m`, `kernel/Adam_1`, `.OPTIMIZER_SLOT`), `global_step`,
-/// `save_counter` and the powers of Adam, PyTorch's `optimizer.state` and `optimizer_state_dict`.
+/// TensorFlow's slots (`kernel/adam_m`, `kernel/Adam_1`, `kernel_slot_vr`, `.OPTIMIZER_SLOT`),
+/// `global_step`, `save_counter` and the powers of Adam, PyTorch's `optimizer.state` and `optimizer_state_dict`.
 /// The outputs do not depend on them. There is no inverse.
 public struct StripOptimizer: CheckpointTransform {
   public init() {}
@@ -45,7 +45,7 @@ public struct StripOptimizer: CheckpointTransform {
     ]
     if beginnings.contains(first) || lower.contains(".optimizer_slot/") { return true }
     let counters: Set<String> = [
-      "global_step", "beta1_power", "beta2_power", "beta_1_power", "beta_2_power",
+      "global_step", "beta1_power", "beta2_power", "beta_1_power", "beta_2_power", "loss_scale",
     ]
     if parts.count == 1 { return counters.contains(first) }
     let slots: Set<String> = [
@@ -53,7 +53,9 @@ public struct StripOptimizer: CheckpointTransform {
       "momentum", "rmsprop", "rmsprop_1", "adagrad", "adafactor", "adafactor_v", "adafactor_vr",
       "adafactor_vc", "exponentialmovingaverage", "slot_v", "slot_vr", "slot_vc", "ftrl", "ftrl_1",
     ]
-    return slots.contains(last) || counters.contains(last)
+    // Mesh TensorFlow puts them behind the variable's own last part.
+    let isMesh = ["_slot_v", "_slot_vr", "_slot_vc", "_slot_m"].contains { last.hasSuffix($0) }
+    return slots.contains(last) || counters.contains(last) || isMesh
   }
 }
 

@@ -114,7 +114,9 @@ public struct TransformStep: Sendable {
 
 /// The list of transforms.
 public enum TransformRegistry {
-  public static let all: [any Transform] = [Untie(), StripOptimizer(), Rename()]
+  public static let all: [any Transform] = [
+    Untie(), FoldDecoderScale(), StripOptimizer(), Rename(),
+  ]
 
   /// The transform of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Transform {

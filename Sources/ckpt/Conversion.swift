@@ -94,7 +94,9 @@ struct Conversion {
     }
     let lost = drops.filter { $0.loses && !$0.isAllowed }
     if let first = lost.first {
-      let flags = Self.globs(lost.map(\.name)).map { "--allow-drop '\($0)'" }
+      let flags = Self.globs(lost.map(\.name), sparing: rows.flatMap(\.sources)).map {
+        "--allow-drop '\($0)'"
+      }
       throw CheckpointError(
         .wouldDrop, Place(file: opening.checkpoint.path, tensor: first.name),
         "would be lost: \(first.reason)"
@@ -103,12 +105,25 @@ struct Conversion {
     }
   }
 
-  /// The shortest list of globs by the first part of the names.
-  private static func globs(_ names: [String]) -> [String] {
+  /// The shortest list of globs by the first part of the names, or by the last one where the first
+  /// is that of what goes on too.
+  private static func globs(_ names: [String], sparing kept: [String]) -> [String] {
     var globs: [String] = []
+    var verdicts: [String: Bool] = [:]
+    func spares(_ pattern: String) -> Bool {
+      if let known = verdicts[pattern] { return known }
+      let glob = Glob(pattern)
+      let verdict = !kept.contains(where: glob.matches)
+      verdicts[pattern] = verdict
+      return verdict
+    }
     for name in names {
-      let parts = name.split(separator: name.contains("/") ? "/" : ".")
-      let glob = parts.count > 1 ? "\(parts[0])\(name.contains("/") ? "/" : ".")*" : name
+      let separator = name.contains("/") ? "/" : "."
+      let parts = name.split(separator: separator)
+      let candidates =
+        parts.count > 1
+        ? ["\(parts[0])\(separator)*", "*\(separator)\(parts[parts.count - 1])"] : []
+      let glob = candidates.first(where: spares) ?? name
       if !globs.contains(glob) { globs.append(glob) }
     }
     return globs
@@ -232,9 +247,7 @@ struct Conversion {
   /// What the target's framework computes for an architecture; where that differs, spelling has
   /// said so or refused.
   private func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
-    var copy = architecture
-    copy.configuration = dialect?.computed(architecture) ?? architecture.configuration
-    return copy
+    dialect?.held(architecture) ?? architecture
   }
 
   /// Every written tensor against its plan, bit for bit.

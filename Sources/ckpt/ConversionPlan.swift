@@ -90,13 +90,13 @@ extension Conversion {
       model = source
       remarks += source.warnings
       var (result, relation) = try TransformRegistry.apply(steps, to: source)
-      if let family = request.family { result = try result.relabelled(as: family) }
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
       }
       try dropHeads(&result, &relation)
       dropTops(&result, &relation)
+      if let family = request.family { result = try result.relabelled(as: family) }
       result.carried = try result.carried.compactMap { group in
         guard !group.tensors.isEmpty else { return group }
         var group = group
@@ -114,7 +114,17 @@ extension Conversion {
         }
         return copy
       }
-      let spelled = try target.spell(result)
+      let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
+        try opening.vocabulary.map { path throws(CheckpointError) in
+          try Vocabulary(contentsOf: path)
+        }
+      }
+      // A layer on top that the framework has otherwise (logits for probabilities) is another value.
+      for (own, held) in zip(
+        result.architecture.tops, target.held(result.architecture).tops) where own.kind != held.kind
+      {
+        relation.removed.insert("head.\(own.name)")
+      }
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
       for name in spelled.unexpected where !carried.contains(name) {
@@ -140,7 +150,8 @@ extension Conversion {
       for head in model.architecture.heads.sorted() {
         let own = model.weights.filter { $0.name.hasPrefix("\(head.rawValue).") }
         let isAllowed = own.filter { allowed.match([$0.name] + $0.sources) }.count == own.count
-        guard isAllowed else { continue }
+        // A head without weights of its own is not lost, and not let go.
+        guard isAllowed, !own.isEmpty else { continue }
         drops += own.map { .asked($0.name) }
         remove(head, &model, &relation)
       }

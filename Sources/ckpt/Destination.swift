@@ -49,7 +49,7 @@ extension Conversion {
           name = chosen.folderName
         }
         weights = Paths.join(folder, name)
-        configuration = Paths.join(folder, "config.json")
+        configuration = Paths.join(folder, dialect?.configurationName ?? "config.json")
         vocabulary = Paths.join(folder, "vocab.txt")
       } else {
         folder = Paths.folder(of: request.target)

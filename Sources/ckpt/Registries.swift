@@ -36,6 +36,7 @@ struct Dialects: ParsableCommand, JSONCommand {
           name: $0.name, aliases: $0.aliases, summary: $0.summary,
           more: [
             ("families", .array($0.families.map { .string($0) })), ("format", .string($0.format)),
+            ("writes", .bool($0.writes)),
           ])
       }
     ).print(output)

@@ -4,13 +4,16 @@ import Checkpoint
 enum Models {
   /// A model with every weight that the architecture needs, each with values of its own.
   static func random(
-    family: String, groups: Int?, layers: Int, projection: Bool, heads: Set<Head>
+    family: String, groups: Int?, layers: Int, projection: Bool, heads: Set<Head>,
+    change: (inout Configuration) -> Void = { _ in }
   ) throws -> Model {
     var c = Configuration()
     (c.vocabularySize, c.hiddenSize, c.intermediateSize) = (11, 6, 10)
     (c.embeddingSize, c.projection) = (projection ? 4 : 6, projection)
     (c.heads, c.keySize, c.headSize) = (2, 3, 3)
     (c.positions, c.segments, c.layers, c.groups) = (7, 2, layers, groups)
+    (c.decoderLayers, c.buckets) = (layers, 4)
+    change(&c)
     let architecture = FamilyArchitecture(family: family, configuration: c, heads: heads)
     var seed = 0
     let weights = try ArchitectureRegistry.named(family).weights(architecture).map { spec in

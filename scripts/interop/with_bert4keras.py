@@ -48,6 +48,18 @@ CASES = [
     ('hf-albert-groups', UNTIE, 'albert_unshared', 'bidirectional', 0),
 ]
 
+# A checkpoint under Google's names: model of bert4keras, its heads, its outputs
+ALL_HEADS = {'with_pool': True, 'with_nsp': True, 'with_mlm': 'linear'}, ['nsp_probs', 'mlm_logits']
+MLM = {'with_mlm': 'linear'}, ['mlm_logits']
+GPT = {'final_activation': 'linear'}, ['lm_logits']
+T5 = {'with_lm': 'linear'}, ['lm_logits']
+GOOGLE = {
+    'bert': ('bert', *ALL_HEADS), 'albert': ('albert', *ALL_HEADS), 'nezha': ('nezha', *MLM), 'roformer': ('roformer', *MLM),
+    'roformer_v2': ('roformer_v2', *MLM), 'electra': ('electra', {'with_discriminator': 'linear'}, ['discriminator_logits']),
+    'gpt': ('gpt', *GPT), 'gpt2': ('gpt2', *GPT), 'gpt2_ml': ('gpt2_ml', *GPT), 't5': ('t5.1.0', *T5), 't5.1.1': ('t5.1.1', *T5),
+    'mt5.1.1': ('mt5.1.1', *T5),
+}
+
 # source, options, exit code, a word of the message: what bert4keras cannot hold must not be written
 REFUSED = [
     ('hf-albert-groups', [], 2, 'untie'),
@@ -84,9 +96,10 @@ def compute(model, tokens, segments):
     return dict(zip(tensors, outputs))
 
 
-def call(model, tokens, segments):
+def call(model, *inputs):
     """A model's outputs, always as a list; without tracing, which takes longer than these models."""
-    outputs = model([keras.backend.constant(tokens), keras.backend.constant(segments)], training=False)
+    inputs = [keras.backend.constant(values) for values in inputs]
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     return [output.numpy() for output in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
 
@@ -152,6 +165,39 @@ def check_there_and_back(source, options, slack):
     expected = Expected(fixture_of(source))
     tokens, segments, *places = comparable(expected.inputs)
     return '%s, %s' % (kind, compare(compute(model, tokens, segments), expected, slack, places))
+
+
+def check_google(name):
+    """A TensorFlow checkpoint and a bert_config.json of ckpt's, which bert4keras loads by its own mapping of names."""
+    keras.backend.clear_session()
+    source, folder = FIXTURES / 'google' / name, place('bert4keras', 'google-' + name)
+    family = ['--family', name] if name in ('nezha', 'roformer') else []  # their names are the same
+    bias = ['--set', 'cross_position_bias=true'] if 't5' in name else []  # bert4keras' own choice, which the fixture has
+    said = convert(source / 'bert_model.ckpt', folder, '--to', 'google', *family, *bias)
+    require(said['missing_keys'] == [] and said['unexpected_keys'] == [], 'missing or unexpected keys')
+    kind, heads, outputs = GOOGLE[name]
+    require("model='%s'" % kind in said['loads_as'], 'loads as ' + said['loads_as'])
+    model = build_transformer_model(str(folder / 'bert_config.json'), str(folder / 'bert_model.ckpt'), model=kind, **heads)
+    values = source if (source / 'inputs.npz').exists() else source.with_name('t5.1.1')
+    inputs, expected = np.load(values / 'inputs.npz'), np.load(values / 'expected.npz')
+    found = call(model, *[inputs[tensor.name.split(':')[0]] for tensor in model.inputs])
+    require(len(found) == len(outputs), 'has %d outputs' % len(found))
+    worst = Worst()
+    for key, value in zip(outputs, found):
+        worst.compare(key, value, expected[key].reshape(value.shape))
+    return '%s, %s' % (kind, worst)
+
+
+def check_google_from(source, options, slack):
+    """bert4keras' h5 → Google's names → bert4keras."""
+    keras.backend.clear_session()
+    folder = place('bert4keras', label(source, options, 'google'))
+    said = convert(FIXTURES / source, folder, '--to', 'google', *options)
+    arguments = {name: ast.literal_eval(value) for name, value in re.findall(r"(\w+)=('[^']*'|True)", said['loads_as'])}
+    model = build_transformer_model(str(folder / 'bert_config.json'), str(folder / 'bert_model.ckpt'), **arguments)
+    expected = Expected(fixture_of(source))
+    tokens, segments, *places = comparable(expected.inputs)
+    return '%s, %s' % (arguments['model'], compare(compute(model, tokens, segments), expected, slack, places))
 
 
 def check_refused(source, options, code, word):
@@ -221,6 +267,10 @@ def checks():
         yield ' '.join(['bert4keras there and back', source] + options), check_there_and_back, source, options, slack
     for source, options, code, word in REFUSED:
         yield ' '.join(['bert4keras refused', source] + options), check_refused, source, options, code, word
+    for name in GOOGLE:
+        yield 'bert4keras google ' + name, check_google, name
+    for source, slack in (('b4k-bert/weights.h5', 0), ('b4k-albert/weights.h5', 0), ('hf-albert', EPSILONS)):
+        yield 'bert4keras through google ' + source, check_google_from, source, [], slack
     yield 'bert4keras a layer of the user', check_user_layer
     yield 'bert4keras the order matters', check_other_order_fails
     for options, chain in (([], False), (UNTIE, False), ([], True), (UNTIE, True)):

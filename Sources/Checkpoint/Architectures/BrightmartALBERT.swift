@@ -18,6 +18,10 @@ public struct BrightmartALBERT: Family {
     ALBERT().inferred(from: shapes, heads: heads)
   }
 
+  public func settled(_ name: String, _ configuration: Configuration) -> String {
+    ALBERT().settled(name, configuration)
+  }
+
   public func check(_ configuration: Configuration) throws(CheckpointError) {
     try Transformer.check(configuration, structure)
   }

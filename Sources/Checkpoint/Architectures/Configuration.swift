@@ -326,6 +326,7 @@ public struct ConfigurationKey: Sendable {
   /// which they do not.
   static let unsupported: [String: [JSON]] = [
     "position_embedding_type": [.string("absolute")],
+    "ln_type": [.string("postln")],
     "add_cross_attention": [.bool(false)],
     "scale_attn_by_inverse_layer_idx": [.bool(false)],
     "scale_attn_weights": [.bool(true)],

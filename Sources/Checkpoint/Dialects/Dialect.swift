@@ -15,9 +15,21 @@ public protocol Dialect: Sendable {
   var format: String { get }
   /// The weights' customary file name in a folder.
   var fileName: String { get }
+  /// Whether ckpt writes the dialect; one that it only reads refuses ``spell(_:)``.
+  var writes: Bool { get }
+
+  /// The configuration's customary file name in a folder.
+  var configurationName: String { get }
 
   /// The family that the names (and the configuration) show, or `nil`.
-  func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String?
+  ///
+  /// - Throws: ``CheckpointError`` of kind `notRecognised`, when they are the dialect's and those of
+  ///   several families.
+  func recognise(_ checkpoint: Checkpoint, configuration: JSON?) throws(CheckpointError) -> String?
+
+  /// The dialect as it reads one of several models in a file, which `--set part=NAME` chooses; `nil`
+  /// when it knows none of that name.
+  func reading(part: String) -> (any Dialect)?
 
   /// Binds stored tensors to canonical weights, in canonical layout.
   ///
@@ -36,6 +48,9 @@ public protocol Dialect: Sendable {
 
   /// A configuration file in ckpt's keys, where the framework's own mean something else.
   func translated(_ configuration: JSON, family: String) -> JSON
+
+  /// Weights that the framework computes and does not store.
+  func made(_ configuration: Configuration, family: String) -> [Weight]
 
   /// What the framework computes where a file leaves it open, by configuration key.
   func defaults(_ binding: Binding, family: String, configuration: JSON?) -> [(String, JSON)]
@@ -56,6 +71,10 @@ public protocol Dialect: Sendable {
   /// The configuration as the framework computes it: where it fixes a value, that value.
   func computed(_ architecture: FamilyArchitecture) -> Configuration
 
+  /// What the framework computes of an architecture: its configuration, and layers on top as it has
+  /// them.
+  func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture
+
   /// What the framework's name of an activation means.
   func activation(_ name: String) -> Activation?
 
@@ -67,6 +86,13 @@ public protocol Dialect: Sendable {
   /// - Throws: ``CheckpointError`` of kind `unsupported`, when the framework has no place for it.
   func spell(_ model: Model) throws(CheckpointError) -> Spelling
 
+  /// The spelling with the vocabulary in it, where the framework keeps both in one file.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `mismatch`, when the vocabulary is not the model's.
+  func joined(
+    _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
+  ) throws(CheckpointError) -> Spelling
+
   /// The spelling as the framework keeps it in a format, where that has names of its own.
   func arranged(_ spelling: Spelling, for format: String) -> Spelling
 
@@ -76,6 +102,18 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
   public var aliases: [String] { [] }
+  public var writes: Bool { true }
+  public func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
+    var copy = architecture
+    copy.configuration = computed(architecture)
+    return copy
+  }
+  public var configurationName: String { "config.json" }
+  public func reading(part: String) -> (any Dialect)? { nil }
+  public func made(_ configuration: Configuration, family: String) -> [Weight] { [] }
+  public func joined(
+    _ spelling: Spelling, _ vocabulary: () throws(CheckpointError) -> Vocabulary?
+  ) throws(CheckpointError) -> Spelling { spelling }
   public func bindTops(
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
@@ -115,7 +153,9 @@ public struct Assumptions: Sendable {
 
 /// The list of dialects.
 public enum DialectRegistry {
-  public static let all: [any Dialect] = [KerasBERT(), Bert4keras(), HuggingFace()]
+  public static let all: [any Dialect] = [
+    KerasBERT(), Bert4keras(), HuggingFace(), Google(), HuggingFaceTF(),
+  ]
 
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
@@ -131,6 +171,8 @@ public enum DialectRegistry {
 
 /// Stored tensors bound to canonical weights.
 public struct Binding: Sendable {
+  /// The family that was bound, once the reader knows.
+  public var family = ""
   /// Canonical weights, in canonical layout.
   public var weights: [Weight] = []
   /// Layers on top whose place is known; their weights are among ``weights``.

@@ -111,7 +111,7 @@ struct FlatTable: Sendable {
       return
     }
     guard original.tensor.shape == copy.shape, original.tensor.dtype == copy.dtype,
-      try original.tensor.bytes() == copy.bytes()
+      try original.tensor.hasBytes(of: copy)
     else {
       throw CheckpointError(
         .unsupported, .tensor(copy.name),
@@ -200,6 +200,13 @@ struct FlatTable: Sendable {
     return Written(
       tensor: tensor, canonical: parts.map(\.name), sources: sources,
       operation: steps.filter { !$0.isEmpty }.joined(separator: ", "))
+  }
+
+  /// The name under which a canonical weight is stored, or `nil` when it has no place.
+  func name(of canonical: String, alternative: Int = 0) -> String? {
+    place(of: canonical).map { row, numbers in
+      row.stored[min(alternative, row.stored.count - 1)].filled(numbers)
+    }
   }
 
   private func place(of canonical: String) -> (Row, [String: Int])? {

@@ -1,8 +1,10 @@
-/// A name with numbered places: `layers.{i}.attention.query.kernel`; `Encoder-{i+1}` counts from 1.
+/// A name with numbered places: `layers.{i}.attention.query.kernel`.
+///
+/// `Encoder-{i+1}` counts from 1; `block_{i:3}` has at least three digits.
 struct Template: Sendable, ExpressibleByStringLiteral {
   private enum Part: Sendable {
     case text([UInt8])
-    case number(String, offset: Int)
+    case number(String, offset: Int, digits: Int)
   }
 
   let text: String
@@ -14,11 +16,12 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     var rest = text[...]
     while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
       if open > rest.startIndex { parts.append(.text(Array(rest[..<open].utf8))) }
-      let place = rest[rest.index(after: open)..<close].split(separator: "+")
+      let place = rest[rest.index(after: open)..<close].split(separator: ":").map(String.init)
+      let key = place[0].split(separator: "+").map(String.init)
       parts.append(
         .number(
-          place.first.map(String.init) ?? "",
-          offset: place.count > 1 ? Int(place[1]) ?? 0 : 0))
+          key[0], offset: key.count > 1 ? Int(key[1]) ?? 0 : 0,
+          digits: place.count > 1 ? Int(place[1]) ?? 1 : 1))
       rest = rest[rest.index(after: close)...]
     }
     if !rest.isEmpty { parts.append(.text(Array(rest.utf8))) }
@@ -36,9 +39,10 @@ struct Template: Sendable, ExpressibleByStringLiteral {
       case .text(let bytes):
         guard rest.starts(with: bytes) else { return nil }
         rest = rest.dropFirst(bytes.count)
-      case .number(let key, let offset):
+      case .number(let key, let offset, let least):
         let digits = rest.prefix { (0x30...0x39).contains($0) }
-        guard !digits.isEmpty, digits.count < 7, digits.count == 1 || digits.first != 0x30,
+        guard digits.count >= least, digits.count < 7,
+          digits.count == least || digits.first != 0x30,
           let number = Int(String(decoding: digits, as: UTF8.self)), number >= offset
         else { return nil }
         numbers[key] = number - offset
@@ -53,8 +57,14 @@ struct Template: Sendable, ExpressibleByStringLiteral {
     parts.map { part in
       switch part {
       case .text(let bytes): String(decoding: bytes, as: UTF8.self)
-      case .number(let key, let offset): String((numbers[key] ?? 0) + offset)
+      case .number(let key, let offset, let least):
+        Template.padded((numbers[key] ?? 0) + offset, to: least)
       }
     }.joined()
+  }
+
+  private static func padded(_ number: Int, to least: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, least - digits.count)) + digits
   }
 }

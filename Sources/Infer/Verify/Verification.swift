@@ -109,7 +109,8 @@ extension Verification {
       source.session(returning: pairs.map(\.source), threads: options.threads).run(inputs.arrays),
       result.session(returning: pairs.map(\.result), threads: options.threads)
         .run(Verification.translated(inputs, correspondence)))
-    (weights, comparedWeights) = try Verification.compareWeights(source, result, contract)
+    (weights, comparedWeights) = try Verification.compareWeights(
+      source, result, correspondence)
 
     let absolute = options.absolute ?? 0
     func beyond(_ comparison: Comparison) -> Bool {
@@ -195,17 +196,19 @@ extension Verification {
 
   /// The weights that the two use at the same places.
   private static func compareWeights(
-    _ source: RunnableModel, _ result: RunnableModel, _ contract: Correspondence.Contract
+    _ source: RunnableModel, _ result: RunnableModel, _ correspondence: Correspondence
   ) throws -> ([Comparison], Int) {
     var differing: [Comparison] = []
     var compared: Set<String> = []
     let theirs = result.weightUses
     for (use, name) in source.weightUses.sorted(by: { Natural.less($0.key, $1.key) }) {
-      guard let other = theirs[use], compared.insert(name + "\n" + other).inserted else { continue }
+      guard !correspondence.rewritten.contains(name), let other = theirs[use],
+        compared.insert(name + "\n" + other).inserted
+      else { continue }
       let (a, b) = try (source.weight(name), result.weight(other))
       guard a.shape == b.shape else {
         // A transform that is not exact may change shapes; its values are what counts.
-        if contract == .exact {
+        if correspondence.contract == .exact {
           differing.append(Comparison(use, misfit: "\(a.shape) against \(b.shape)"))
         }
         continue
