@@ -17,7 +17,10 @@ public struct RunnableModel: Sendable {
   /// - Parameter mask: the attention mask to use instead of the configuration's.
   public init(_ model: Model, mask: AttentionMaskKind? = nil) throws {
     var architecture = model.architecture
-    if let mask { architecture.configuration.mask = mask }
+    if let mask {
+      architecture.configuration.mask = mask
+      try ArchitectureRegistry.named(architecture.family).check(architecture.configuration)
+    }
     self.architecture = architecture
     graph = try FamilyRegistry.graph(architecture)
     dialect = model.dialect

@@ -33,6 +33,23 @@ public struct T5: Family {
     guard configuration.hasEncoder || configuration.hasDecoder else {
       throw CheckpointError(.mismatch, Place(), "has neither an encoder nor a decoder")
     }
+    guard configuration.mask == .bidirectional else {
+      throw CheckpointError(
+        .mismatch, Place(member: "mask"),
+        "is \(configuration.mask.rawValue); a T5's encoder sees everything and its decoder what came "
+          + "before, and there is no other choice")
+    }
+    // Half of an encoder's buckets are for each direction, and half of a direction's for one
+    // distance each; logarithms of the others need distances beyond.
+    let (least, exact) = (
+      configuration.hasEncoder ? 4 : 2, configuration.buckets / (configuration.hasDecoder ? 2 : 4)
+    )
+    guard configuration.buckets >= least, configuration.bucketDistance > exact else {
+      throw CheckpointError(
+        .mismatch, Place(member: "relative_attention_max_distance"),
+        "is \(configuration.bucketDistance); \(configuration.buckets) buckets of distances need "
+          + (configuration.buckets < least ? "at least \(least) rows" : "more than \(exact)"))
+    }
   }
 }
 
