@@ -76,7 +76,8 @@ struct Info: ParsableCommand, JSONCommand {
   private func render(_ model: Model) {
     print("")
     var table = Table([.left, .right, .left])
-    for setting in model.settings {
+    for setting in model.settings
+    where setting.origin != .assumed || model.architecture.depends(on: setting.key) {
       let value = ConfigurationKey.named(setting.key)?.get(model.architecture.configuration)
       table.add(
         setting.key, value?.string ?? value?.compact ?? setting.value.compact,
@@ -202,7 +203,10 @@ struct Info: ParsableCommand, JSONCommand {
           }))
       json.set(
         "assumed",
-        .array(model.settings.filter { $0.origin == .assumed }.map { .string($0.key) }))
+        .array(
+          model.settings.filter {
+            $0.origin == .assumed && model.architecture.depends(on: $0.key)
+          }.map { .string($0.key) }))
       json.set(
         "origins",
         .object(model.settings.map { .init($0.key, .string(origin($0.origin))) }))

@@ -62,35 +62,13 @@ extension Disagreement {
     _ key: String, _ a: FamilyArchitecture, _ b: FamilyArchitecture,
     _ correspondence: Correspondence
   ) -> Bool {
-    let heads = a.heads.intersection(b.heads)
-    let (c, d) = (a.configuration, b.configuration)
-    let structure = (try? ArchitectureRegistry.named(b.family).structure) ?? Structure()
-    return switch key {
+    switch key {
     // How layers are shared is no part of the function; their number is compared as depth.
     case "num_hidden_layers", "num_hidden_groups", "inner_group_num": false
     // Names are no part of it either.
     case "prefix": false
     case "vocab_size": correspondence.tokens == nil
-    case "pooler_activation": heads.contains(.pooler)
-    case "head_norm_eps", "head_act": heads.contains(.mlm) && structure.maskedHead == .transform
-    case "head_output": !heads.isDisjoint(with: [.mlm, .nsp, .sop, .lm, .discriminator])
-    // Values of parts that neither has do not count.
-    case "num_decoder_layers": c.hasDecoder || d.hasDecoder
-    case "embedding_norm_eps": structure.embeddingNorm
-    case "num_attention_heads", "attention_head_size": !structure.gatedUnit
-    case "max_position_embeddings":
-      [.absolute, .absoluteAfterPadding].contains(structure.position)
-    case "pad_token_id": structure.position == .absoluteAfterPadding
-    case "max_relative_position": structure.position == .relative
-    case "relative_attention_num_buckets", "relative_attention_max_distance":
-      structure.position == .buckets
-    case "cross_position_bias": c.hasDecoder && d.hasDecoder && structure.position == .buckets
-    case "tie_word_embeddings", "scale_decoder_outputs": heads.contains(.lm)
-    case "rotary_value": structure.isRotary
-    case "transition_multiplier":
-      a.tops.contains(where: \.hasTransitions) && b.tops.contains(where: \.hasTransitions)
-    case "layer_norm_cond_hidden_act": c.conditionHiddenSize > 0
-    default: true
+    default: a.depends(on: key) && b.depends(on: key)
     }
   }
 
