@@ -14,7 +14,6 @@ extension Bert4keras {
     let names = Set(layers.map(\.name))
     if names.contains("Embedding-Token-Segment"), !names.contains("Embedding-Segment") {
       state("shared_segment_embeddings", .bool(true))
-      state("padding", .string(Configuration.PaddingRule.tokenOrSegmentZero.rawValue))
     }
     for layer in layers {
       let config = layer.config
