@@ -16,12 +16,13 @@ PACKAGES = ['keras-bert==0.89.0', 'keras-transformer==0.40.0', 'keras-multi-head
             'keras-layer-normalization==0.16.0', 'keras-position-wise-feed-forward==0.8.0', 'keras-pos-embd==0.13.0', 'keras-embed-sim==0.10.0']
 FOLDER = ROOT / '.venv' / 'keras-bert-0.89.0'
 
-# source, options
+# source, fixture, options
 CASES = [
-    ('b4k-bert', []),
-    ('b4k-bert/model.h5', []),
-    ('hf-bert', []),
-    ('hf-bert-mlm', []),
+    ('b4k-bert', 'b4k-bert', []),
+    ('b4k-bert/model.h5', 'b4k-bert', []),
+    ('hf-bert', 'hf-bert', []),
+    ('hf-bert-mlm', 'hf-bert-mlm', []),
+    ('google/bert-adam/bert_model.ckpt', 'google/bert-adam', ['--allow-drop', '*/adam_?', '--allow-drop', 'global_step']),
 ]
 
 
@@ -45,7 +46,10 @@ def prepare():
 
 
 keras = prepare()
-from keras_bert import build_model_from_config
+import keras_bert
+import tensorflow as tf
+
+GELU = keras_bert.bert.gelu  # the one of tanh
 
 
 def compute(model, inputs, depth):
@@ -60,14 +64,16 @@ def compute(model, inputs, depth):
     return {name: value[:, :length] if value.ndim == 3 else value for name, value in values.items()}
 
 
-def check_model(source, options):
+def check_model(source, fixture, options):
     keras.backend.clear_session()
     target = place('keras-bert', label(source, *options) + '.h5')
     said = convert(FIXTURES / source, target, '--to', 'keras-bert', *options)
     training, by_name = ('%s=True' % word in said['loads_as'] for word in ('training', 'by_name'))
-    model, config = build_model_from_config(str(target.with_suffix('.config.json')), training=training)
+    exact = any('feed_forward_activation=tf.nn.gelu' in note for note in said['notes'])
+    keras_bert.bert.gelu = tf.nn.gelu if exact else GELU
+    model, config = keras_bert.build_model_from_config(str(target.with_suffix('.config.json')), training=training)
     model.load_weights(str(target), by_name=by_name)
-    expected = Expected(source.partition('/')[0])
+    expected = Expected(fixture)
     inputs = expected.inputs
     tokens = inputs['Input-Token'] if 'Input-Token' in inputs else np.where(inputs['attention_mask'] == 1, inputs['input_ids'], 0)
     segments = inputs['Input-Segment'] if 'Input-Segment' in inputs else inputs['token_type_ids']
@@ -88,8 +94,8 @@ def check_model(source, options):
 
 
 def checks():
-    for source, options in CASES:
-        yield ' '.join(['keras-bert', source] + options), check_model, source, options
+    for source, fixture, options in CASES:
+        yield ' '.join(['keras-bert', source] + options), check_model, source, fixture, options
 
 
 if __name__ == '__main__':
