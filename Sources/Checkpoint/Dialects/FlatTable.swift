@@ -154,7 +154,8 @@ struct FlatTable: Sendable {
     for weight in weights where !done.contains(weight.name) {
       guard let (row, numbers) = place(of: weight.name) else {
         throw CheckpointError(
-          .unsupported, .tensor(weight.name), "has no place in \(framework)")
+          .unsupported, .tensor(weight.name), "has no place in \(framework)",
+          hint: FlatTable.leaving(weight.name))
       }
       let names = row.canonical.map { $0.filled(numbers) }
       var parts: [Weight] = []
@@ -170,6 +171,12 @@ struct FlatTable: Sendable {
       written.append(try FlatTable.written(row, parts, as: stored))
     }
     return written
+  }
+
+  /// How to go on without a head; the rest of a model cannot be left out.
+  private static func leaving(_ canonical: String) -> String? {
+    let part = canonical.split(separator: ".").first.map(String.init) ?? canonical
+    return Head(rawValue: part).map { "to go on without: --allow-drop '\($0.rawValue).*'" }
   }
 
   private static func written(
