@@ -99,7 +99,8 @@ class Expected:
     def __init__(self, fixture, mask='bidirectional'):
         """`mask`, or which other inputs (long) or half of the model (encoder, decoder) the values are of."""
         folder = FIXTURES / fixture
-        stem = {'bidirectional': 'expected', 'encoder': 'encoder.expected', 'decoder': 'decoder.expected'}.get(mask, 'expected.' + mask)
+        halves = {'bidirectional': 'expected', 'encoder': 'encoder.expected', 'decoder': 'decoder.expected'}
+        stem = halves.get(mask, 'expected.' + mask)
         inputs = {'long': 'inputs.long.npz', 'decoder': 'decoder.inputs.npz'}.get(mask, 'inputs.npz')
         self.inputs = dict(np.load(folder / inputs))
         self.single = np.load(folder / (stem + '.npz'))

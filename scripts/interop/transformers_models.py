@@ -15,14 +15,16 @@ torch.set_num_threads(1)
 
 # What a model returns, by our names.
 OUTPUTS = {
-    'last_hidden_state': 'last_hidden_state', 'encoder_last_hidden_state': 'encoder_last_hidden_state', 'pooler_output': 'pooler_output',
+    'last_hidden_state': 'last_hidden_state', 'encoder_last_hidden_state': 'encoder_last_hidden_state',
+    'pooler_output': 'pooler_output',
     'prediction_logits': 'mlm_logits', 'seq_relationship_logits': 'nsp_logits', 'sop_logits': 'sop_logits',
     'start_logits': 'start_logits', 'end_logits': 'end_logits',
 }
 # What `logits` are, by how the class's name ends; otherwise a task's.
 LOGITS = {
     'NextSentencePrediction': 'nsp_logits', 'ElectraForPreTraining': 'discriminator_logits', 'ForMaskedLM': 'mlm_logits',
-    'BertLMHeadModel': 'mlm_logits', 'ForCausalLM': 'mlm_logits', 'LMHeadModel': 'lm_logits', 'ConditionalGeneration': 'lm_logits',
+    'BertLMHeadModel': 'mlm_logits', 'ForCausalLM': 'mlm_logits', 'LMHeadModel': 'lm_logits',
+    'ConditionalGeneration': 'lm_logits',
 }
 # bert4keras' names of inputs: the token ids also give the mask.
 TOKENS = {'Input-Token': '', 'Encoder-Input-Token': '', 'Decoder-Input-Token': 'decoder_'}

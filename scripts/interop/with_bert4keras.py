@@ -1,4 +1,4 @@
-"""bert4keras builds the model from the config that ckpt wrote, loads its h5 in Keras' order, and computes the source's numbers."""
+"""bert4keras builds the model from ckpt's config, loads its h5 in Keras' order, and computes the source's numbers."""
 import re
 
 import numpy as np
@@ -109,7 +109,8 @@ def check_other_order_fails():
     target = place('bert4keras', 'order.h5')
     said = convert(FIXTURES / 'b4k-bert', target, '--to', 'bert4keras')
     _, model = build(said, target.with_suffix('.config.json'))
-    _, smaller = build(dict(said, loads_as="build_transformer_model(config, model='bert', with_pool=True)"), target.with_suffix('.config.json'))
+    other = dict(said, loads_as="build_transformer_model(config, model='bert', with_pool=True)")
+    _, smaller = build(other, target.with_suffix('.config.json'))
     model.load_weights(str(target))
     try:
         smaller.load_weights(str(target))
@@ -132,7 +133,8 @@ def check_fill_mask(options, chain):
     kind, model = load(said, target)
 
     def probabilities(answer):
-        answers, = call(model, {'Input-Token': np.array([answer['token_ids']]), 'Input-Segment': np.array([answer['segment_ids']])})
+        inputs = {'Input-Token': np.array([answer['token_ids']]), 'Input-Segment': np.array([answer['segment_ids']])}
+        answers, = call(model, inputs)
         return answers[0, answer['mask_position']]
     return '%s, %s' % (kind, compare_fill_mask(probabilities))
 

@@ -1,4 +1,4 @@
-"""bert4keras loads what ckpt writes of its other families and options, and of transformers' families, and computes the source's numbers."""
+"""bert4keras loads what ckpt writes of its other families and options, and of transformers', and computes the source's numbers."""
 from bert4keras_models import compare, keras, load
 from common import EPSILONS, FIXTURES, Expected, ckpt, convert, label, place, require, run_checks
 
@@ -113,7 +113,8 @@ def check_refused(source, options, word):
 
 def checks():
     for source, options, arguments, mask in OWN:
-        yield ' '.join(['bert4keras again', source] + options + ([] if mask == 'bidirectional' else [mask])), check_again, source, options, arguments, mask
+        name = ' '.join(['bert4keras again', source] + options + ([] if mask == 'bidirectional' else [mask]))
+        yield name, check_again, source, options, arguments, mask
     for source, side in HALVES:
         yield 'bert4keras again ' + source, check_half, source, side
     for source, options, kind, slack in TRANSFORMERS:

@@ -1,4 +1,4 @@
-"""What users put on top of bert4keras' models: the files that ckpt writes load into the user's own model, and compute its numbers."""
+"""What users put on top of bert4keras' models: what ckpt writes loads into the user's own model and computes its numbers."""
 import numpy as np
 
 from bert4keras_models import build_transformer_model, call, keras

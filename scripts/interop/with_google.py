@@ -1,5 +1,5 @@
-"""TensorFlow 1 checkpoints under Google's names: bert4keras loads those that ckpt wrote, by its own mapping of names, and ckpt reads
-those of bert4keras and of Google's code."""
+"""TensorFlow 1 checkpoints under Google's names: bert4keras loads those that ckpt wrote, by its own mapping of names, and ckpt
+reads those of bert4keras and of Google's code."""
 import numpy as np
 
 from bert4keras_models import build, compare, keras, load, tf

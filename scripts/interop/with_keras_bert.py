@@ -1,7 +1,7 @@
 """keras-bert 0.89.0 builds the model from the configuration that ckpt wrote, loads its h5, and computes the source's numbers.
 
-It was made for older Keras, so what it asks of Keras and no longer finds is put there. It and its parts are small packages without
-more dependencies; the first run installs them into .venv/keras-bert-0.89.0, beside the environment they are used with.
+It was made for older Keras, so what it asks of Keras and no longer finds is put there. Its parts are small packages without more
+dependencies; the first run installs them into .venv/keras-bert-0.89.0, beside the environment they are used with.
 """
 import os
 import subprocess
@@ -13,7 +13,8 @@ import numpy as np
 from common import FIXTURES, ROOT, Expected, Worst, convert, label, padding_mask, place, require, run_checks, softmax
 
 PACKAGES = ['keras-bert==0.89.0', 'keras-transformer==0.40.0', 'keras-multi-head==0.29.0', 'keras-self-attention==0.51.0',
-            'keras-layer-normalization==0.16.0', 'keras-position-wise-feed-forward==0.8.0', 'keras-pos-embd==0.13.0', 'keras-embed-sim==0.10.0']
+            'keras-layer-normalization==0.16.0', 'keras-position-wise-feed-forward==0.8.0', 'keras-pos-embd==0.13.0',
+            'keras-embed-sim==0.10.0']
 FOLDER = ROOT / '.venv' / 'keras-bert-0.89.0'
 
 # source, fixture, options
@@ -28,8 +29,8 @@ CASES = [
 
 def prepare():
     if not FOLDER.exists():
-        install = [sys.executable, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--no-build-isolation']
-        subprocess.run(install + ['--target', str(FOLDER)] + PACKAGES, check=True)
+        install = [sys.executable, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps']
+        subprocess.run(install + ['--no-build-isolation', '--target', str(FOLDER)] + PACKAGES, check=True)
     sys.path.insert(0, str(FOLDER))
     import tensorflow as tf
     tf.compat.v1.disable_v2_behavior()
@@ -55,7 +56,8 @@ GELU = keras_bert.bert.gelu  # the one of tanh
 def compute(model, inputs, depth):
     """Every output under our names."""
     names = {layer.name for layer in model.layers}
-    layers = {'last_hidden_state': 'Encoder-%d-FeedForward-Norm' % depth, 'pooler_output': 'NSP-Dense', 'nsp_probs': 'NSP', 'mlm_probs': 'MLM-Sim'}
+    layers = {'last_hidden_state': 'Encoder-%d-FeedForward-Norm' % depth,
+              'pooler_output': 'NSP-Dense', 'nsp_probs': 'NSP', 'mlm_probs': 'MLM-Sim'}
     tensors = {value: model.get_layer(layer).output for value, layer in layers.items() if layer in names}
     length = inputs['Input-Token'].shape[1]
     padding = ((0, 0), (0, int(model.inputs[0].shape[1]) - length))  # the length is fixed
@@ -81,7 +83,8 @@ def check_model(source, fixture, options):
     rows = ((tokens > 0) == kept).all(1)  # a 0 is padding for it at every position, the first too
     require(rows.any(), 'no row means the same to both libraries')
     worst = Worst()
-    for name, ours in compute(model, {'Input-Token': tokens[rows], 'Input-Segment': segments[rows]}, config['num_hidden_layers']).items():
+    fed = {'Input-Token': tokens[rows], 'Input-Segment': segments[rows]}
+    for name, ours in compute(model, fed, config['num_hidden_layers']).items():
         logits = name.replace('_probs', '_logits')
         if logits not in expected:  # a head that the source has not
             continue

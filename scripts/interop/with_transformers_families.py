@@ -49,7 +49,8 @@ OWN = [
 # The same for files of the TensorFlow classes, which hold the weights of another fixture.
 TENSORFLOW = [
     ('hf-tf-bert', 'hf-bert-tiny', 'BertForPreTraining'), ('hf-tf-albert', 'hf-albert', 'AlbertForPreTraining'),
-    ('hf-tf-electra', 'hf-electra-discriminator', 'ElectraForPreTraining'), ('hf-tf-distilbert', 'hf-distilbert', 'DistilBertForMaskedLM'),
+    ('hf-tf-electra', 'hf-electra-discriminator', 'ElectraForPreTraining'),
+    ('hf-tf-distilbert', 'hf-distilbert', 'DistilBertForMaskedLM'),
     ('hf-tf-gpt2', 'hf-gpt2', 'GPT2LMHeadModel'), ('hf-tf-t5', 'hf-t5', 'T5ForConditionalGeneration'),
     ('hf-tf-roberta', 'hf-roberta', 'RobertaForMaskedLM'), ('hf-tf-roformer', 'hf-roformer', 'RoFormerForMaskedLM'),
 ]
@@ -145,15 +146,18 @@ def check_refused(source, options, word, code=2):
 
 def checks():
     for source, options, name in OWN:
-        yield ' '.join(['transformers again', source] + options), check_class, source, source.replace('-old', '-tiny'), options, name
+        values = source.replace('-old', '-tiny')
+        yield ' '.join(['transformers again', source] + options), check_class, source, values, options, name
     for source, fixture, name in TENSORFLOW:
         yield 'transformers from ' + source, check_class, source, fixture, [], name
     for source, options, name, slack in BERT4KERAS:
         yield ' '.join(['transformers', source] + options), check_class, source, source, options, name, slack
     for folder, options, name, slack in GOOGLE:
-        yield ' '.join(['transformers from google', folder] + options), check_class, 'google/%s/bert_model.ckpt' % folder, 'google/' + folder, options, name, slack
+        source = 'google/%s/bert_model.ckpt' % folder
+        yield ' '.join(['transformers from google', folder] + options), check_class, source, 'google/' + folder, options, name, slack
     for source, options, name, slack in AS_ELECTRA:
-        yield ' '.join(['transformers as electra', source] + options), check_class, source, source, ['--to-family', 'electra'] + options, name, slack
+        options = ['--to-family', 'electra'] + options
+        yield ' '.join(['transformers', source] + options), check_class, source, source, options, name, slack
     for source, options, word in REFUSED:
         yield ' '.join(['transformers refused', source] + options), check_refused, source, options, word
     for source, word in LOST:
