@@ -33,7 +33,8 @@ extension LayerTable {
       groups.append(group)
     }
     for layer in layers {
-      let parts = spelled(layer, of: names)
+      // A weight stands in one layer, though releases may have kept it in another.
+      let parts = spelled(layer, of: names.subtracting(placed))
       if !parts.isEmpty { try add(prefix + layer, parts) }
     }
     // Where a file gave the order of what is on top, it stays; Keras loads by it.
