@@ -147,6 +147,7 @@ extension Conversion {
         remarks.append("the result holds weights only: model_config describes the source")
       }
       remarks += spelled.remarks
+      relation.contract = max(relation.contract, spelled.contract)
       transformed = result
       correspondence = relation
       spelling = spelled

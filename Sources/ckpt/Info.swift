@@ -85,7 +85,7 @@ struct Info: ParsableCommand, JSONCommand {
     print("")
     var table = Table([.left, .right, .left])
     for setting in model.settings
-    where setting.origin != .assumed || model.architecture.uses(setting.key) {
+    where setting.origin != .assumed || model.architecture.depends(on: setting.key) {
       let value =
         ConfigurationKey.named(setting.key)?.get(model.architecture.configuration) ?? setting.value
       table.add(setting.key, text(value), Terminal.output.dim(origin(setting.origin)))
@@ -216,7 +216,10 @@ struct Info: ParsableCommand, JSONCommand {
           }))
       json.set(
         "assumed",
-        .array(model.settings.filter { $0.origin == .assumed }.map { .string($0.key) }))
+        .array(
+          model.settings.filter {
+            $0.origin == .assumed && model.architecture.depends(on: $0.key)
+          }.map { .string($0.key) }))
       json.set(
         "origins",
         .object(model.settings.map { .init($0.key, .string(origin($0.origin))) }))

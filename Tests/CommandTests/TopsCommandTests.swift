@@ -86,4 +86,19 @@ import Testing
     #expect(back.code == 0, "\(back.errors)")
     #expect(back.json?["verification"]?["passed"]?.bool == true)
   }
+
+  @Test func `a layer that nothing places comes back from transformers as it went`() throws {
+    let folder = try TemporaryFolder()
+    let (there, back) = (folder.file("out"), folder.file("back.h5"))
+    let source = Command.fixtures + "/b4k-bert-user/weights.h5"
+    #expect(try Command.run("convert", source, there, "--to", "huggingface").code == 0)
+    let result = try Command.run("convert", there, back, "--to", "bert4keras", "--json")
+    #expect(result.code == 0, "\(result.errors)")
+    func user(_ path: String) throws -> [Tensor] {
+      try Opening(path).checkpoint.groups.first { $0.name == "dense_3" }?.tensors ?? []
+    }
+    let (before, after) = (try user(source), try user(back))
+    #expect(before.map(\.name) == after.map(\.name) && !before.isEmpty)
+    for (a, b) in zip(before, after) { #expect(try a.bytes() == b.bytes()) }
+  }
 }

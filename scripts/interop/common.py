@@ -4,6 +4,7 @@ A check is a name, a function and its arguments. The function returns a short te
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -75,6 +76,11 @@ def place(*parts):
     return path
 
 
+def label(*parts):
+    """A file's stem or a folder's name: no suffix, which would make the command write a file."""
+    return re.sub(r'[^\w-]+', '-', '-'.join(map(str, parts))).strip('-')
+
+
 def convert(source, target, *options):
     """Converts, with the command's own proof; an existing target is replaced."""
     return ckpt('convert', source, target, '--overwrite', *options)
@@ -91,9 +97,12 @@ class Expected:
     """The values that a fixture's original library computed, and how precisely it did."""
 
     def __init__(self, fixture, mask='bidirectional'):
-        stem = 'expected' if mask == 'bidirectional' else 'expected.' + mask
+        """`mask`, or which other inputs (long) or half of the model (encoder, decoder) the values are of."""
         folder = FIXTURES / fixture
-        self.inputs = dict(np.load(folder / 'inputs.npz'))
+        halves = {'bidirectional': 'expected', 'encoder': 'encoder.expected', 'decoder': 'decoder.expected'}
+        stem = halves.get(mask, 'expected.' + mask)
+        inputs = {'long': 'inputs.long.npz', 'decoder': 'decoder.inputs.npz'}.get(mask, 'inputs.npz')
+        self.inputs = dict(np.load(folder / inputs))
         self.single = np.load(folder / (stem + '.npz'))
         self.double = np.load(folder / (stem + '.f64.npz'))
         self.names = self.single.files

@@ -1,6 +1,4 @@
 """gguf-py reads what ckpt writes, numbers, blocks and metadata; and ckpt reads and decodes what gguf-py writes."""
-import json
-
 import gguf
 import numpy as np
 
@@ -71,87 +69,6 @@ def check_long_names(file):
     names = [tensor.name for tensor in gguf.GGUFReader(result).tensors]
     require(max(map(len, names)) <= 63, 'a name is too long')
     return '%d names' % len(names)
-
-
-SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
-ENCODER = ['--set', 'hidden_act=gelu_tanh'] + [word for head in ('pooler', 'nsp', 'mlm') for word in ('--allow-drop', head + '.*')]
-
-
-def vocabulary(size):
-    """One token less than the table has rows."""
-    words = ['[unused0]', '##ing', '##', '#', '词', 'naïve'] + ['word%d' % i for i in range(size)]
-    return SPECIAL[:1] + words[:2] + SPECIAL[1:] + words[2:size - 6]
-
-
-def phantom(token):
-    return token if token in SPECIAL else token[2:] if token.startswith('##') else '▁' + token
-
-
-def bert_metadata(path, config, tokens, file_type):
-    """What llama.cpp's conversion of a BERT writes by gguf-py."""
-    made = gguf.GGUFWriter(path, 'bert')
-    made.add_type('model')
-    made.add_name('BERT')
-    made.add_context_length(config['max_position_embeddings'])
-    made.add_embedding_length(config['hidden_size'])
-    made.add_block_count(config['num_hidden_layers'])
-    made.add_feed_forward_length(config['intermediate_size'])
-    made.add_head_count(config['num_attention_heads'])
-    made.add_layer_norm_eps(config['layer_norm_eps'])
-    made.add_causal_attention(False)
-    made.add_file_type(file_type)
-    made.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    made.add_token_type_count(config['type_vocab_size'])
-    made.add_tokenizer_model('bert')
-    made.add_tokenizer_pre('default')
-    rows = config['vocab_size']
-    made.add_token_list([phantom(token) for token in tokens + ['[PAD%d]' % i for i in range(len(tokens), rows)]])
-    kinds = [gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens]
-    made.add_token_types(kinds + [gguf.TokenType.UNUSED] * (rows - len(tokens)))
-    ids = {token: tokens.index(token) for token in SPECIAL}
-    made.add_bos_token_id(ids['[CLS]'])
-    made.add_uint32('tokenizer.ggml.cls_token_id', ids['[CLS]'])  # before llama.cpp took bos for it
-    made.add_eos_token_id(ids['[SEP]'])
-    made.add_sep_token_id(ids['[SEP]'])
-    made.add_unk_token_id(ids['[UNK]'])
-    made.add_pad_token_id(ids['[PAD]'])
-    made.add_mask_token_id(ids['[MASK]'])
-    made.add_tensor('nothing', np.zeros(1, 'f4'))
-    close(made)
-
-
-def check_bert(dtype):
-    """`--to gguf`: names as gguf-py maps transformers' own, values as they are there, metadata as the conversion writes them."""
-    folder = FIXTURES / 'hf-bert'
-    config = json.loads((folder / 'config.json').read_text())
-    plain, vocab, wanted = place('gguf', 'bert.npz'), place('gguf', 'vocab.txt'), place('gguf', 'bert.in.gguf')
-    result = place('gguf', 'bert-%s.gguf' % dtype)
-    convert(folder / 'model.safetensors', plain)
-    tokens = vocabulary(config['vocab_size'])
-    vocab.write_text(''.join(token + '\n' for token in tokens))
-    convert(folder / 'model.safetensors', result, '--to', 'gguf', '--vocab', vocab, '--dtype', dtype, *ENCODER)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.BERT, config['num_hidden_layers'])
-    reader = gguf.GGUFReader(result)
-    found = {tensor.name: tensor.data for tensor in reader.tensors}
-    for name, value in np.load(plain).items():
-        ours = names.get_name(name.removeprefix('bert.'), try_suffixes=('.weight', '.bias'))
-        if name.startswith('cls.') or 'pooler' in name:
-            continue
-        require(ours in found, '%s should be %s' % (name, ours))
-        data = found.pop(ours)
-        single = value.ndim < 2 or ours in ('token_types.weight', 'position_embd.weight')
-        require(data.dtype == ('f4' if dtype == 'f32' or single else 'f2'), '%s is %s' % (ours, data.dtype))
-        expected = value.astype('f4' if dtype == 'f32' else 'f2').astype(data.dtype)
-        require(data.shape == value.shape and data.tobytes() == expected.tobytes(), '%s has other values' % ours)
-    require(not found, 'more tensors: %s' % sorted(found))
-    bert_metadata(wanted, config, tokens, 0 if dtype == 'f32' else 1)
-    ours, theirs = (dict((name, rest) for name, *rest in described(made)) for made in (reader, gguf.GGUFReader(wanted)))
-    for name in set(ours) | set(theirs):
-        require(ours.get(name) == theirs.get(name), '%s is %s, not %s' % (name, ours.get(name), theirs.get(name)))
-    back = place('gguf', 'bert.safetensors')
-    convert(result, back, '--to', 'huggingface')
-    require(back.with_suffix('.vocab.txt').read_text() == vocab.read_text(), 'the vocabulary comes back otherwise')
-    return '%d tensors, %d fields' % (len(reader.tensors), len(theirs))
 
 
 def add_values(made):
@@ -265,8 +182,6 @@ def checks():
     yield 'gguf names that are too long', check_long_names, 'b4k-bert/weights.h5'
     yield 'gguf model', check_model, 'hf-bert/model.safetensors'
     yield 'gguf model, renamed', check_model, 'hf-albert-groups/model.safetensors', '--apply', 'rename=albert.encoder.albert_layer_groups.*=>blk.*'
-    for dtype in ('f32', 'f16'):
-        yield 'gguf BERT of llama.cpp, ' + dtype, check_bert, dtype
     for alignment in (None, 64):
         yield 'gguf metadata, alignment %s' % alignment, check_metadata, alignment
     for kind in DECODED:

@@ -58,12 +58,12 @@ extension Bert4keras {
       ),
       ("pooler_activation", .string("tanh")),
       ("mask", .string(structure.languageModel ? "causal" : "bidirectional")),
-      ("normalization", .string(structure.gatedUnit ? "softmax_plus" : "softmax")),
       ("head_output", .string("softmax")),
     ]
     let epsilons = Bert4kerasVersion.newest.epsilons(family, isShared: isShared)
     values += zip(ConfigurationKey.epsilons, epsilons).map { ($0, .number($1)) }
     if isShared { values += [("num_hidden_groups", .number(1)), ("inner_group_num", .number(1))] }
+    if structure.gatedUnit { values.append(("normalization", .string("softmax_plus"))) }
     let sharesSegments = configuration?["shared_segment_embeddings"]?.bool == true
     if sharesSegments { values.append(("type_vocab_size", .number(2))) }
     values.append(("padding", .string(Bert4keras.padding(sharesSegments).rawValue)))

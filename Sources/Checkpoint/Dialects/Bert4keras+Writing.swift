@@ -221,6 +221,10 @@ extension Bert4keras {
     if structure.encoderDecoder, c.hasDecoder, !c.crossPositionBias {
       set("cross_position_bias", .bool(false))
     }
+    // bert4keras takes it from its argument with_pool alone.
+    if architecture.heads.contains(.pooler), c.poolerActivation != .tanh {
+      set("pooler_activation", .string(Bert4keras.spelled(c.poolerActivation)))
+    }
     if !c.layerPrefix.isEmpty { set("prefix", .string(c.layerPrefix)) }
     if architecture.family == "albert" {
       set("num_hidden_groups", .number(c.groups ?? c.layers))

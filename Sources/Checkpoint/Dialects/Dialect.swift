@@ -255,6 +255,10 @@ public struct Spelling: Sendable {
   /// Where the framework will compute something else than the source said.
   public var remarks: [String]
 
+  /// How far what it will compute may be from the source: a weight that the framework makes itself is
+  /// the same up to rounding.
+  public var contract = Correspondence.Contract.exact
+
   /// A written tensor and its sources.
   public struct Row: Sendable {
     public var target: String

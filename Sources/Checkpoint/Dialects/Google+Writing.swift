@@ -28,7 +28,7 @@ extension Google {
       checkpoint: Checkpoint(format: format, groups: [Group(name: "", tensors: tensors)]),
       configuration: json(model, spelling), rows: rows,
       loadsAs: loadsAs(architecture, spelling), missing: [], unexpected: carried.map(\.name),
-      remarks: remarks)
+      remarks: remarks, contract: architecture.family == "nezha" ? .rounding : .exact)
   }
 
   /// A masked language model without a discriminator is ELECTRA's generator.

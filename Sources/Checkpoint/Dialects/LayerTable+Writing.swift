@@ -33,13 +33,14 @@ extension LayerTable {
       groups.append(group)
     }
     for layer in layers {
-      let parts = spelled(layer, of: names)
+      // A weight stands in one layer, though releases may have kept it in another.
+      let parts = spelled(layer, of: names.subtracting(placed))
       if !parts.isEmpty { try add(prefix + layer, parts) }
     }
     // Where a file gave the order of what is on top, it stays; Keras loads by it.
     let ordered = Set(model.carried.filter { $0.tensors.isEmpty }.map(\.name))
     for top in tops where !ordered.contains(top.name) { try add(top.name, top.kerasWeights) }
-    for group in model.carried {
+    for group in model.carried.flatMap(LayerTable.layers) {
       if group.tensors.isEmpty {
         if let top = tops.first(where: { $0.name == group.name }) {
           try add(top.name, top.kerasWeights)
@@ -66,6 +67,22 @@ extension LayerTable {
         "has no place in any layer of \(model.architecture.family)")
     }
     return (groups, rows)
+  }
+
+  /// A group of a format without layers, as the layers that its names begin with.
+  private static func layers(_ group: Group) -> [Group] {
+    guard group.name.isEmpty else { return [group] }
+    var layers: [Group] = []
+    for tensor in group.tensors {
+      let parts = tensor.name.split(separator: "/", maxSplits: 1)
+      let name = parts.count > 1 ? String(parts[0]) : ""
+      if let index = layers.firstIndex(where: { $0.name == name }) {
+        layers[index].tensors.append(tensor)
+      } else {
+        layers.append(Group(name: name, tensors: [tensor]))
+      }
+    }
+    return layers
   }
 }
 

@@ -62,15 +62,13 @@ extension Disagreement {
     _ key: String, _ a: FamilyArchitecture, _ b: FamilyArchitecture,
     _ correspondence: Correspondence
   ) -> Bool {
-    return switch key {
+    switch key {
     // How layers are shared is no part of the function; their number is compared as depth.
     case "num_hidden_layers", "num_hidden_groups", "inner_group_num": false
     // Names are no part of it either.
     case "prefix": false
     case "vocab_size": correspondence.tokens == nil
-    // Values of parts that neither has do not count.
-    case "num_decoder_layers": a.uses(key) || b.uses(key)
-    default: a.uses(key) && b.uses(key)
+    default: a.depends(on: key) && b.depends(on: key)
     }
   }
 
