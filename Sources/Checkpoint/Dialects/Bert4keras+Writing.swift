@@ -167,7 +167,8 @@ extension Bert4keras {
     for value in fixed where !value.isUsual {
       throw CheckpointError(
         .unsupported, Place(member: value.key),
-        "bert4keras' \(family) has \(value.usual); the source has another value")
+        "bert4keras' \(family) has \(value.usual); the source has "
+          + (ConfigurationKey.named(value.key)?.get(c).compact ?? "another value"))
     }
     if c.normOffset {
       throw CheckpointError(
