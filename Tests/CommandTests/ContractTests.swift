@@ -71,6 +71,8 @@ import Testing
   static let failures: [Failure] = {
     let albert = Command.fixtures + "/b4k-albert/weights.h5"
     let bert = Command.fixtures + "/b4k-bert/weights.h5"
+    let (gpt2, t5) = (Command.fixtures + "/b4k-gpt2", Command.fixtures + "/b4k-t5")
+    func hf(_ name: String) -> String { Command.fixtures + "/hf-" + name }
     return [
       Failure(arguments: ["info", "no/such/file"], code: 2, words: ["does not exist"]),
       Failure(arguments: ["ls", "/"], code: 2, words: ["folder without a weights file"]),
@@ -149,6 +151,28 @@ import Testing
       Failure(
         arguments: ["verify", albert, bert], code: 1,
         words: ["embeddings.token", "[batch, length, 20] against [batch, length, 48]"]),
+      Failure(
+        arguments: ["verify", gpt2 + "/weights.h5", hf("gpt2")], code: 1, words: ["hidden_size"]),
+      Failure(
+        arguments: ["run", t5 + "/weights.h5", "--inputs", t5 + "/inputs.npz", "--mask", "unilm"],
+        code: 2, words: ["mask", "unilm"]),
+      Failure(
+        arguments: ["info", t5 + "/weights.h5", "--set", "relative_attention_max_distance=16"],
+        code: 2, words: ["relative_attention_max_distance", "16", "32 buckets"]),
+      Failure(
+        arguments: ["info", albert, "--set", "num_decoder_layers=9999999"], code: 2,
+        words: ["num_decoder_layers", "at most"]),
+      Failure(
+        arguments: [
+          "info", Command.fixtures + "/b4k-bert-user/weights.h5", "--set",
+          "head.dense_3=first-token,softmax,relu",
+        ], code: 64, words: ["two activations"]),
+      Failure(
+        arguments: ["run", hf("bert"), "--config", hf("gpt2/config.json"), "--inputs", "x.npz"],
+        code: 2, words: ["names a bert", "\"gpt2\"", "--family bert"]),
+      Failure(
+        arguments: ["convert", gpt2 + "/weights.h5", "OUT/x.h5", "--to", "keras-bert"], code: 2,
+        words: ["spells no gpt2"]),
     ]
   }()
 
