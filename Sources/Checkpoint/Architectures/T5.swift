@@ -24,8 +24,9 @@ public struct T5: Family {
   }
 
   public func heads(_ names: Set<String>, _ configuration: Configuration) -> Set<Head> {
-    configuration.hasDecoder && (configuration.tiesDecoder || names.contains("lm.kernel"))
-      ? [.lm] : []
+    let hasTable = configuration.tiesDecoder || names.contains("lm.kernel")
+    let hasWidth = !configuration.projection || names.contains("lm.projection.kernel")
+    return configuration.hasDecoder && hasTable && hasWidth ? [.lm] : []
   }
 
   public func check(_ configuration: Configuration) throws(CheckpointError) {
