@@ -34,6 +34,15 @@ public struct T5: Family {
     guard configuration.hasEncoder || configuration.hasDecoder else {
       throw CheckpointError(.mismatch, Place(), "has neither an encoder nor a decoder")
     }
+    // Near distances have a bucket each: half of the buckets, in an encoder half of each direction's.
+    let near = configuration.buckets / (configuration.hasDecoder ? 2 : 4)
+    guard near > 0, configuration.bucketDistance > near else {
+      throw CheckpointError(
+        .unsupported, Place(member: "relative_attention_max_distance"),
+        "is \(configuration.bucketDistance); with \(configuration.buckets) "
+          + "relative_attention_num_buckets the logarithm of distances begins at \(near), beyond it",
+        hint: "correct it in the configuration or with --set relative_attention_max_distance=N")
+    }
   }
 }
 

@@ -4,6 +4,7 @@ extension KerasTops {
   struct Said {
     var input: TopLayer.Input?
     var output: TopLayer.Output?
+    var isSpan = false
     var heads: Int?
     var isRotary: Bool?
     var isTriangular: Bool?
@@ -22,6 +23,8 @@ extension KerasTops {
           }
         } else if word == "softmax" {
           output = .softmax
+        } else if word == "span" {
+          isSpan = true
         } else if let activation = activation(word) {
           output = .activated(activation)
         } else {
@@ -57,7 +60,8 @@ extension KerasTops {
       switch top.kind {
       case .dense(.softmax): words.append("softmax")
       case .dense(.activated(let activation)): words.append(activation.rawValue)
-      case .crf, .memm, .span: break
+      case .span: words.append("span")
+      case .crf, .memm: break
       case .globalPointer(_, let isRotary, let isTriangular),
         .efficientGlobalPointer(_, let isRotary, let isTriangular):
         words += ["heads=\(top.outputSize)", "rope=\(isRotary)", "tril_mask=\(isTriangular)"]
