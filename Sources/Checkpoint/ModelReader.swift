@@ -64,6 +64,18 @@ public struct ModelReader: Sendable {
       return (dialect, try ArchitectureRegistry.named(found))
     }
     if let stated, dialects.count == 1 { return (dialects[0], stated) }
+    // A configuration of another model hides whose the names are.
+    if var json = configuration, let type = json["model_type"]?.string {
+      json.set("model_type", .null)
+      for dialect in dialects {
+        guard let found = try? dialect.recognise(checkpoint, configuration: json) else { continue }
+        throw CheckpointError(
+          .notRecognised, Place(),
+          "its tensors are named as \(dialect.name) names a \(found), and the configuration says "
+            + "model_type is \"\(type)\"",
+          hint: "correct the configuration, or say --dialect \(dialect.name) --family \(found)")
+      }
+    }
     throw CheckpointError(
       .notRecognised, Place(),
       "its tensors are named as in no dialect that ckpt knows",

@@ -22,7 +22,10 @@ public struct RunnableModel: Sendable {
     _ model: Model, mask: AttentionMaskKind? = nil, inputs: some Collection<String> = []
   ) throws {
     var architecture = model.architecture
-    if let mask { architecture.configuration.mask = mask }
+    if let mask {
+      architecture.configuration.mask = mask
+      try ArchitectureRegistry.named(architecture.family).check(architecture.configuration)
+    }
     let position = try ArchitectureRegistry.named(architecture.family).structure.position
     if inputs.contains("position_ids"), position == .absolute || position == .absoluteAfterPadding {
       architecture.configuration.givenPositions = true

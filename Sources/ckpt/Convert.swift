@@ -16,7 +16,7 @@ struct Convert: ParsableCommand, JSONCommand {
   @Argument(help: "The file or folder to write.") var target: String
   @Option(name: .customLong("to"), help: "Spell the result in this dialect (ckpt dialects).")
   var dialect: String?
-  @Option(help: "Write the same function as another family.") var toFamily: String?
+  @Option(help: "Write the same function as another family's model.") var toFamily: String?
   @Option(help: "Write this format instead of the one of OUT's suffix.") var format: String?
   @Option(name: .customLong("from-format"), help: "Read as this format.") var fromFormat: String?
   @Option(
@@ -26,7 +26,7 @@ struct Convert: ParsableCommand, JSONCommand {
   @Option(help: "Read as this family.") var family: String?
   @Option(help: "The configuration file of the source.") var config: String?
   @Option(help: "The vocabulary file of the source.") var vocab: String?
-  @Option(name: .customLong("set"), help: "Say a configuration value: KEY=VALUE.")
+  @Option(name: .customLong("set"), help: ModelOptions.settingsHelp)
   var settings: [String] = []
   @Option(
     help: """

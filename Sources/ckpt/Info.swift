@@ -23,7 +23,7 @@ struct Info: ParsableCommand, JSONCommand {
   private enum Understood {
     case model(Model)
     /// No dialect knows the names.
-    case unknown(reason: String)
+    case unknown(CheckpointError)
   }
 
   /// A file of no known family is still a file; one that contradicts its configuration is an error.
@@ -32,7 +32,7 @@ struct Info: ParsableCommand, JSONCommand {
       return .model(try opening.model())
     } catch {
       guard error.kind == .notRecognised, options.family == nil else { throw error }
-      return .unknown(reason: error.reason)
+      return .unknown(error)
     }
   }
 
@@ -54,8 +54,8 @@ struct Info: ParsableCommand, JSONCommand {
         "heads",
         family.heads.isEmpty
           ? "none" : family.heads.sorted().map(\.rawValue).joined(separator: ", "))
-    case .unknown(let reason):
-      table.add("family", "unknown: \(reason)")
+    case .unknown(let error):
+      table.add("family", "unknown: \(reason(error))")
     }
     let sizes = Sizes(checkpoint)
     table.add("parameters", Text.grouped(sizes.parameters))
@@ -67,10 +67,18 @@ struct Info: ParsableCommand, JSONCommand {
     if let file = opening.configuration?.path { table.add("configuration", file) }
     if let file = opening.vocabulary { table.add("vocabulary", file) }
     table.print()
-    if case .model(let model) = understood { render(model) }
+    switch understood {
+    case .model(let model): render(model)
+    case .unknown(let error): if let hint = error.hint { print("\n\(hint)") }
+    }
     for warning in warnings(opening, understood) {
       print("\(terminal.yellow("warning:")) \(warning)")
     }
+  }
+
+  /// Why it is unknown, with the tensor that says so.
+  private func reason(_ error: CheckpointError) -> String {
+    (error.place.tensor.map { "\($0) " } ?? "") + error.reason
   }
 
   private func render(_ model: Model) {
@@ -78,13 +86,18 @@ struct Info: ParsableCommand, JSONCommand {
     var table = Table([.left, .right, .left])
     for setting in model.settings
     where setting.origin != .assumed || model.architecture.depends(on: setting.key) {
-      let value = ConfigurationKey.named(setting.key)?.get(model.architecture.configuration)
-      table.add(
-        setting.key, value?.string ?? value?.compact ?? setting.value.compact,
-        Terminal.output.dim(origin(setting.origin)))
+      let value =
+        ConfigurationKey.named(setting.key)?.get(model.architecture.configuration) ?? setting.value
+      table.add(setting.key, text(value), Terminal.output.dim(origin(setting.origin)))
     }
     table.print(indent: "  ")
     renderTops(model)
+  }
+
+  /// A value as `--set` takes it.
+  private func text(_ value: JSON) -> String {
+    value.array?.map { $0.string ?? $0.compact }.joined(separator: ",") ?? value.string
+      ?? value.compact
   }
 
   /// What a user has put on top, and how to tell what is carried.
@@ -144,8 +157,8 @@ struct Info: ParsableCommand, JSONCommand {
   private func sharing(_ configuration: Configuration) -> String {
     guard let groups = configuration.groups else {
       if configuration.decoderLayers > 0, configuration.hasEncoder, configuration.hasDecoder {
-        return ", \(Text.plural(configuration.layers, "layer")) and "
-          + "\(configuration.decoderLayers) of the decoder"
+        return ", \(Text.plural(configuration.layers, "encoder layer")) and "
+          + Text.plural(configuration.decoderLayers, "decoder layer")
       }
       return ", \(Text.plural(configuration.layers, "layer"))"
     }
@@ -214,10 +227,10 @@ struct Info: ParsableCommand, JSONCommand {
       json.set("unplaced", unplacedJSON(model))
       json.set(
         "carried", .array(model.carried.flatMap(\.tensors).map { .string($0.name) }))
-    case .unknown(let reason):
+    case .unknown(let error):
       json.set("dialect", .null)
       json.set("family", .null)
-      json.set("unknown", .string(reason))
+      json.set("unknown", .string(reason(error)))
     }
     json.set("warnings", .array(warnings(opening, understood).map { .string($0) }))
     return json

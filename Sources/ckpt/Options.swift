@@ -30,14 +30,15 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The vocabulary file.")
   var vocab: String?
 
-  @Option(
-    name: .customLong("set"),
-    help: """
-      Say a configuration value: KEY=VALUE. A layer on top by head.NAME=first-token|sequence|pooler|LAYER, \
-      with its activation: head.dense_3=first-token,softmax; a GlobalPointer with its heads: ,heads=3. \
-      Of ELECTRA's two models in a TensorFlow checkpoint: part=generator.
-      """)
+  @Option(name: .customLong("set"), help: settingsHelp)
   var settings: [String] = []
+
+  static let settingsHelp: ArgumentHelp = """
+    Say a configuration value: KEY=VALUE; an unknown KEY is answered with the list. A layer on top: \
+    head.NAME=first-token|sequence|pooler|LAYER, with its activation (head.dense_3=first-token,softmax), \
+    a GlobalPointer with its heads (,heads=3). bert4keras_version=0.11.3: the release that wrote the \
+    file. part=generator: the other of ELECTRA's two models in a TensorFlow checkpoint.
+    """
 
   func reading() throws -> ModelReader.Options {
     var options = ModelReader.Options()

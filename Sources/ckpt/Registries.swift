@@ -35,11 +35,16 @@ struct Dialects: ParsableCommand, JSONCommand {
         .init(
           name: $0.name, aliases: $0.aliases, summary: $0.summary,
           more: [
-            ("families", .array($0.families.map { .string($0) })), ("format", .string($0.format)),
+            ("families", .array(families(of: $0))), ("format", .string($0.format)),
             ("writes", .bool($0.writes)),
           ])
       }
     ).print(output)
+  }
+
+  /// In the order of the families' own list.
+  private func families(of dialect: any Dialect) -> [JSON] {
+    ArchitectureRegistry.all.map(\.name).filter(dialect.families.contains).map { .string($0) }
   }
 }
 

@@ -7,9 +7,10 @@ struct Run: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a model on arrays, or on text with --task.",
     discussion: """
-      Arrays (--inputs) are named as bert4keras (Input-Token, Input-Segment) or transformers \
-      (input_ids, token_type_ids, attention_mask) name them; --outputs gets every output that the \
-      weights allow, and every value that --tap asks for.
+      Arrays (--inputs) are named as bert4keras (Input-Token, Input-Segment; Encoder-Input-Token, \
+      Decoder-Input-Token) or transformers (input_ids, token_type_ids, attention_mask, \
+      decoder_input_ids) name them; --outputs gets every output that the weights allow, and every \
+      value that --tap asks for.
 
       Text comes from the arguments, or a line each from standard input.
       """)

@@ -29,7 +29,7 @@ extension FamilyArchitecture {
       when: c.conditionSize > 0)
     add("norms have offsets", when: c.normOffset)
     add("cross-attention has the position bias", when: c.hasDecoder && c.crossPositionBias)
-    add("the decoder's table is its own", when: heads.contains(.lm) && !c.tiesDecoder)
+    add("output weights of its own", when: heads.contains(.lm) && !c.tiesDecoder)
     add("\(c.mask.rawValue) mask", when: c.mask != .bidirectional)
     return options
   }

@@ -7,6 +7,8 @@ extension FamilyArchitecture {
     return switch key {
     case "pooler_activation": heads.contains(.pooler)
     case "head_norm_eps", "head_act": heads.contains(.mlm) && structure.maskedHead == .transform
+    // The halves of a T5 have their own.
+    case "mask": !structure.encoderDecoder
     case "head_output": !heads.isDisjoint(with: [.mlm, .nsp, .sop, .lm, .discriminator])
     case "num_decoder_layers": c.hasDecoder
     case "embedding_norm_eps": structure.embeddingNorm

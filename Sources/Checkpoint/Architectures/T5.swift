@@ -34,13 +34,22 @@ public struct T5: Family {
     guard configuration.hasEncoder || configuration.hasDecoder else {
       throw CheckpointError(.mismatch, Place(), "has neither an encoder nor a decoder")
     }
-    // Near distances have a bucket each: half of the buckets, in an encoder half of each direction's.
-    let near = configuration.buckets / (configuration.hasDecoder ? 2 : 4)
-    guard near > 0, configuration.bucketDistance > near else {
+    guard configuration.mask == .bidirectional else {
       throw CheckpointError(
-        .unsupported, Place(member: "relative_attention_max_distance"),
-        "is \(configuration.bucketDistance); with \(configuration.buckets) "
-          + "relative_attention_num_buckets the logarithm of distances begins at \(near), beyond it",
+        .mismatch, Place(member: "mask"),
+        "is \(configuration.mask.rawValue); a T5's encoder sees everything and its decoder what came "
+          + "before, and there is no other choice")
+    }
+    // Half of an encoder's buckets are for each direction, and half of a direction's for one
+    // distance each; logarithms of the others need distances beyond.
+    let (least, exact) = (
+      configuration.hasEncoder ? 4 : 2, configuration.buckets / (configuration.hasDecoder ? 2 : 4)
+    )
+    guard configuration.buckets >= least, configuration.bucketDistance > exact else {
+      throw CheckpointError(
+        .mismatch, Place(member: "relative_attention_max_distance"),
+        "is \(configuration.bucketDistance); \(configuration.buckets) buckets of distances need "
+          + (configuration.buckets < least ? "at least \(least) rows" : "more than \(exact)"),
         hint: "correct it in the configuration or with --set relative_attention_max_distance=N")
     }
   }

@@ -102,13 +102,13 @@ extension Transformer {
   static let deepest = 2048
 
   static func check(_ c: Configuration, _ structure: Structure) throws(CheckpointError) {
-    guard c.layers <= deepest, c.innerGroups <= deepest, c.depth <= deepest,
-      c.decoderLayers <= deepest
-    else {
+    let counts = [
+      ("num_hidden_layers", c.layers), ("inner_group_num", c.innerGroups),
+      ("num_decoder_layers", c.decoderLayers), ("num_hidden_layers × inner_group_num", c.depth),
+    ]
+    for (name, count) in counts where count > deepest {
       throw CheckpointError(
-        .mismatch, Place(),
-        "num_hidden_layers is \(c.layers) (× \(c.innerGroups) inner layers); at most \(deepest) "
-          + "are expected")
+        .mismatch, Place(member: name), "is \(count); at most \(deepest) layers are expected")
     }
     if !structure.gatedUnit, c.keySize == 0 || c.headSize == 0 {
       throw CheckpointError(

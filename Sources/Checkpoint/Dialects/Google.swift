@@ -75,7 +75,7 @@ public struct Google: Dialect {
     }
     throw CheckpointError(
       .notRecognised, .tensor("bert/embeddings/position_embeddings"),
-      "is missing: NEZHA and RoFormer have no such table, and all their names are the same",
+      "is missing, as in NEZHA and RoFormer, which are named alike",
       hint: "say --family nezha or --family roformer")
   }
 

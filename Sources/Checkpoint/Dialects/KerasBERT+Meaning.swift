@@ -133,6 +133,12 @@ extension KerasBERT {
     func refuse(_ reason: String, _ hint: String? = nil) throws(CheckpointError) {
       throw CheckpointError(.unsupported, Place(), "keras-bert \(reason)", hint: hint)
     }
+    let structure = try ArchitectureRegistry.named(architecture.family).structure
+    if structure != BERT().structure {
+      try refuse(
+        "spells no \(architecture.family), only BERT",
+        "without --to, names stay as they are and nothing is lost")
+    }
     if c.groups != nil || c.innerGroups > 1 {
       try refuse(
         "has no shared layers",

@@ -2,8 +2,10 @@ extension KerasTops {
   /// What `--set head.NAME=PLACE,…` says of a layer, or `"head.NAME": "PLACE,…"` in a configuration file
   /// that ckpt has written.
   struct Said {
+    typealias Output = TopLayer.Output
+
     var input: TopLayer.Input?
-    var output: TopLayer.Output?
+    var output: Output?
     var isSpan = false
     var heads: Int?
     var isRotary: Bool?
@@ -21,12 +23,13 @@ extension KerasTops {
               .usage, Said.place(name, text), "\"\(word)\" says nothing of a layer",
               hint: "a pointer takes heads=N, rope=true|false and tril_mask=true|false")
           }
-        } else if word == "softmax" {
-          output = .softmax
         } else if word == "span" {
           isSpan = true
-        } else if let activation = activation(word) {
-          output = .activated(activation)
+        } else if let said = word == "softmax" ? .softmax : activation(word).map(Output.activated) {
+          guard output == nil else {
+            throw CheckpointError(.usage, Said.place(name, text), "says two activations")
+          }
+          output = said
         } else {
           guard input == nil else {
             throw CheckpointError(

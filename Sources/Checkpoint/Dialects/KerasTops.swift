@@ -124,6 +124,14 @@ struct KerasTops {
     _ part: Part, on input: TopLayer.Input, _ said: Said
   ) throws(CheckpointError) -> TopLayer {
     try check(part, on: input)
+    switch part.kind {
+    case .pointer, .efficientPointer: break
+    default:
+      guard said.heads == nil, said.isRotary == nil, said.isTriangular == nil else {
+        throw CheckpointError(
+          .usage, Place(), "heads, rope and tril_mask are a pointer's; this is none")
+      }
+    }
     let config = graph?.form(of: part.name)?.config
     let isRotary = said.isRotary ?? config?["RoPE"]?.bool ?? true
     let isTriangular = said.isTriangular ?? config?["tril_mask"]?.bool ?? true

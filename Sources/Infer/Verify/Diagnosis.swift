@@ -63,9 +63,10 @@ extension Diagnosis {
     }
     // All values at once tell whether configuration explains anything; then as few as suffice.
     func agrees(_ keys: [ConfigurationKey]) throws -> Bool {
+      // What the weights have no place for, another size above all, cannot be run.
       guard let variation = try? mended.varied(Diagnosis.taking(keys, of: source, into: result))
       else { return false }
-      return try agree(variation)
+      return (try? agree(variation)) ?? false
     }
     guard unexplained.isEmpty, try agrees(keys) else {
       isComplete = false

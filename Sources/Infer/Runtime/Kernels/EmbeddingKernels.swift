@@ -14,11 +14,13 @@ extension Gather {
 }
 
 extension TableOp {
-  /// Ids that are inputs were checked with their place; this holds for computed ones too.
+  /// Ids that are inputs were checked with their place; those that are computed are RoBERTa's positions.
   func checkIDs(_ ids: View, _ limit: Int) throws(InferError) {
     for index in 0..<ids.count where !(ids.data[index] >= 0 && ids.data[index] < Float(limit)) {
       throw InferError(
-        .input, name, "holds the id \(ids.data[index]); the table has ids 0 to \(limit - 1)")
+        .input, "positions",
+        "reach \(Double(ids.data[index])); the table has rows 0 to \(limit - 1)",
+        hint: "shorten the input; RoBERTa's positions begin behind pad_token_id")
     }
   }
 
