@@ -14,12 +14,21 @@ public struct RunnableModel: Sendable {
   let carried: [String: Tensor]
   private var weights: [String: Tensor]
 
-  /// - Parameter mask: the attention mask to use instead of the configuration's.
-  public init(_ model: Model, mask: AttentionMaskKind? = nil) throws {
+  /// - Parameters:
+  ///   - mask: the attention mask to use instead of the configuration's.
+  ///   - inputs: the names of what it will be given; `position_ids` of transformers, which any of its
+  ///     models with a table of positions takes, make positions an input.
+  public init(
+    _ model: Model, mask: AttentionMaskKind? = nil, inputs: some Collection<String> = []
+  ) throws {
     var architecture = model.architecture
     if let mask {
       architecture.configuration.mask = mask
       try ArchitectureRegistry.named(architecture.family).check(architecture.configuration)
+    }
+    let position = try ArchitectureRegistry.named(architecture.family).structure.position
+    if inputs.contains("position_ids"), position == .absolute || position == .absoluteAfterPadding {
+      architecture.configuration.givenPositions = true
     }
     self.architecture = architecture
     graph = try FamilyRegistry.graph(architecture)

@@ -47,6 +47,10 @@ public struct TextInputs: Sendable {
       let whole = isRow ? NDArray(shape: [1] + array.shape, values: array.values) : array
       if needed.contains(kind.input) {
         arrays[kind.input] = whole
+      } else if kind.input == Input.positions {
+        throw InferError(
+          .input, name, "the model takes none; it counts them",
+          hint: "a model built to take them: --set custom_position_ids=true")
       } else if whole.values.contains(where: { $0 != 0 }) {
         throw InferError(.input, name, "the model takes none; only zeros may be given")
       }

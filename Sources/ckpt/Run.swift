@@ -52,18 +52,18 @@ struct Run: ParsableCommand, JSONCommand {
   func run() throws {
     let opening = try Opening(model, options: options.reading())
     let model = try opening.model()
-    let runnable = try RunnableModel(model, mask: mask)
     if let inputs {
-      try run(on: inputs, runnable, opening)
+      try run(model, on: inputs, opening)
     } else {
-      try runTask(runnable, model, opening)
+      try runTask(RunnableModel(model, mask: mask), model, opening)
     }
   }
 
-  private func run(on inputs: String, _ runnable: RunnableModel, _ opening: Opening) throws {
+  private func run(_ model: Model, on inputs: String, _ opening: Opening) throws {
+    let given = try Arrays.read(inputs)
+    let runnable = try RunnableModel(model, mask: mask, inputs: given.keys)
     let arrays = try TextInputs(
-      named: Arrays.read(inputs), padding: runnable.architecture.configuration.padding,
-      for: runnable.graph)
+      named: given, padding: runnable.architecture.configuration.padding, for: runnable.graph)
     let taps = try runnable.taps(tap)
     let names = runnable.outputNames + taps.map(\.value)
     let results = try compute(runnable, arrays, names)

@@ -78,7 +78,9 @@ struct VerificationReport {
       let rest = diagnosis.unexplained.count
       Swift.print(
         diagnosis.causes.isEmpty
-          ? "no known mistake explains the difference"
+          ? verification.first == nil
+            ? "no value differs beyond the tolerance; what the two say of themselves does"
+            : "no known mistake explains the difference"
           : "no known mistake explains the rest"
             + (rest > 0
               ? ": \(Text.plural(rest, "weight")), \(diagnosis.unexplained[0]) first" : ""))

@@ -42,13 +42,14 @@ struct Verify: ParsableCommand, JSONCommand {
   func run() throws {
     let first = try Opening(a, options: options.reading()).model()
     let second = try Opening(b, options: readingB()).model()
-    let source = try RunnableModel(first, mask: mask)
-    let result = try RunnableModel(second, mask: mask)
+    let given = try inputs.map { try Arrays.read($0) }
+    let names = given.map { Array($0.keys) } ?? []
+    let source = try RunnableModel(first, mask: mask, inputs: names)
+    let result = try RunnableModel(second, mask: mask, inputs: names)
     let configuration = source.architecture.configuration
     let text: TextInputs
-    if let inputs {
-      text = try TextInputs(
-        named: Arrays.read(inputs), padding: configuration.padding, for: source.graph)
+    if let given {
+      text = try TextInputs(named: given, padding: configuration.padding, for: source.graph)
     } else {
       text = Probes.text(
         for: configuration.common(with: result.architecture.configuration),

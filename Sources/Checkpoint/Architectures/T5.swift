@@ -24,8 +24,9 @@ public struct T5: Family {
   }
 
   public func heads(_ names: Set<String>, _ configuration: Configuration) -> Set<Head> {
-    configuration.hasDecoder && (configuration.tiesDecoder || names.contains("lm.kernel"))
-      ? [.lm] : []
+    let hasTable = configuration.tiesDecoder || names.contains("lm.kernel")
+    let hasWidth = !configuration.projection || names.contains("lm.projection.kernel")
+    return configuration.hasDecoder && hasTable && hasWidth ? [.lm] : []
   }
 
   public func check(_ configuration: Configuration) throws(CheckpointError) {
@@ -48,7 +49,8 @@ public struct T5: Family {
       throw CheckpointError(
         .mismatch, Place(member: "relative_attention_max_distance"),
         "is \(configuration.bucketDistance); \(configuration.buckets) buckets of distances need "
-          + (configuration.buckets < least ? "at least \(least) rows" : "more than \(exact)"))
+          + (configuration.buckets < least ? "at least \(least) rows" : "more than \(exact)"),
+        hint: "correct it in the configuration or with --set relative_attention_max_distance=N")
     }
   }
 }

@@ -20,6 +20,11 @@ extension Bert4keras {
     let (version, remark) = try Bert4kerasVersion.assumed(
       family, isShared: isShared, .init(family, binding, layers),
       said: said.settings[Bert4kerasVersion.setting])
+    // Keras lists layers without weights too; objects of TensorFlow do not.
+    if layers.contains(where: { $0.name == "Decoder-Output-Scale" }) {
+      let ties = layers.contains { $0.name == "Decoder-Output-LM-Activation" }
+      assumptions.values.append(("tie_word_embeddings", .bool(ties)))
+    }
     let epsilons = version.epsilons(family, isShared: isShared)
     assumptions.values += zip(ConfigurationKey.epsilons, epsilons).map { ($0, .number($1)) }
     // A whole model states its epsilons.
@@ -64,7 +69,10 @@ extension Bert4keras {
     values += zip(ConfigurationKey.epsilons, epsilons).map { ($0, .number($1)) }
     if isShared { values += [("num_hidden_groups", .number(1)), ("inner_group_num", .number(1))] }
     if structure.gatedUnit { values.append(("normalization", .string("softmax_plus"))) }
-    let sharesSegments = configuration?["shared_segment_embeddings"]?.bool == true
+    let read = configuration.map { translated($0, family: family) }
+    let segments = read?["segment_vocab_size"] ?? read?["type_vocab_size"]
+    let sharesSegments =
+      read?["shared_segment_embeddings"]?.bool == true && segments?.int != 0
     if sharesSegments { values.append(("type_vocab_size", .number(2))) }
     values.append(("padding", .string(Bert4keras.padding(sharesSegments).rawValue)))
     if structure.encoderDecoder {
@@ -87,7 +95,9 @@ extension Bert4keras {
     if configuration["segment_vocab_size"] != nil { ignored.insert("type_vocab_size") }
     switch family {
     case "gpt2", "gpt2_ml":
-      ignored.formUnion(["type_vocab_size", "segment_vocab_size", "custom_position_ids"])
+      ignored.formUnion([
+        "type_vocab_size", "segment_vocab_size", "shared_segment_embeddings", "custom_position_ids",
+      ])
     case "t5", "mt5":
       ignored.formUnion([
         "type_vocab_size", "segment_vocab_size", "custom_position_ids", "hierarchical_position",

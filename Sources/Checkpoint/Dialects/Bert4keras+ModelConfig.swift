@@ -14,6 +14,7 @@ extension Bert4keras {
     let names = Set(layers.map(\.name))
     if names.contains("Embedding-Token-Segment"), !names.contains("Embedding-Segment") {
       state("shared_segment_embeddings", .bool(true))
+      state("padding", .string(Configuration.PaddingRule.tokenOrSegmentZero.rawValue))
     }
     for layer in layers {
       let config = layer.config
@@ -30,11 +31,14 @@ extension Bert4keras {
       case "Embedding-Rotary-Position":
         state("custom_position_ids", config["custom_position_ids"])
       case "Pooler-Dense": state("pooler_activation", activations(in: config))
-      case "Attention-LM-Mask": state("mask", .string("causal"))
+      case "Attention-LM-Mask":
+        // T5's is its decoder's, which is causal in any case; its encoder is not.
+        if !names.contains("Decoder-Output-Norm") { state("mask", .string("causal")) }
       case "Attention-UniLM-Mask": state("mask", .string("unilm"))
       case "MLM-Activation", "Output-MLM-Activation", "LM-Activation", "Decoder-Output-LM",
         "Decoder-Output-LM-Activation", "Discriminator-Prediction":
-        state("head_output", output(of: config))
+        // One key for all heads: it may not take the probabilities from next sentence prediction.
+        if !names.contains("NSP-Proba") { state("head_output", output(of: config)) }
       case let name where name.hasSuffix("Embedding-Relative-Position"):
         state("relative_attention_max_distance", config["max_distance"])
       default: break

@@ -94,7 +94,7 @@ extension Bert4keras {
       throw CheckpointError(.unsupported, place, reason, hint: hint)
     }
     guard families.contains(architecture.family) else {
-      return try refuse("bert4keras has no \(architecture.family)")
+      throw refusal(of: architecture.family)
     }
     let structure = try ArchitectureRegistry.named(architecture.family).structure
     if let groups = c.groups, groups > 1 || c.innerGroups > 1 {
@@ -127,7 +127,8 @@ extension Bert4keras {
       try refuse(
         "bert4keras' MLM transform has the activation of the feed-forward, "
           + "\(c.activation.rawValue); this one has \(activation.rawValue)",
-        Place(member: "head_act"))
+        Place(member: "head_act"),
+        hint: "to accept another function: --set head_act=\(c.activation.rawValue)")
     }
     let sequence = !architecture.heads.isDisjoint(with: [.nsp, .sop])
     if sequence, !architecture.heads.contains(.pooler) {
@@ -168,7 +169,9 @@ extension Bert4keras {
       throw CheckpointError(
         .unsupported, Place(member: value.key),
         "bert4keras' \(family) has \(value.usual); the source has "
-          + (ConfigurationKey.named(value.key)?.get(c).compact ?? "another value"))
+          + (ConfigurationKey.named(value.key)?.get(c).compact ?? "another value"),
+        hint: ["rotary_value", "relative_attention_max_distance"].contains(value.key)
+          ? "to accept another function: --set \(value.key)=\(value.usual)" : nil)
     }
     if c.normOffset {
       throw CheckpointError(

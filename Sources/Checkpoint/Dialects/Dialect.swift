@@ -155,6 +155,17 @@ public struct Assumptions: Sendable {
   public init(values: [(String, JSON)]) { self.values = values }
 }
 
+extension Dialect {
+  /// That it has no names for a family, and which dialects have.
+  func refusal(of family: String) -> CheckpointError {
+    let others = DialectRegistry.all.filter { $0.families.contains(family) && $0.writes }
+      .map { "--to \($0.name)" }
+    return CheckpointError(
+      .unsupported, Place(), "\(name) does not spell \(family)",
+      hint: others.isEmpty ? nil : "those that do: \(others.joined(separator: ", "))")
+  }
+}
+
 /// The list of dialects.
 public enum DialectRegistry {
   public static let all: [any Dialect] = [

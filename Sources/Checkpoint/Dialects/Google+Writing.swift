@@ -78,6 +78,12 @@ extension Google {
         "the code for these names has 128; the source \(c.bucketDistance)",
         hint: "to accept another function: --set relative_attention_max_distance=128")
     }
+    if c.rotatesValues {
+      throw CheckpointError(
+        .unsupported, Place(member: "rotary_value"),
+        "the code for these names rotates queries and keys only; the source rotates values too",
+        hint: "transformers holds such a model: --to huggingface")
+    }
     let known = GoogleFamily.tops.map { ($0.name, $0.kind, $0.input) }
     for top in architecture.tops
     where !known.contains(where: { $0 == top.name && $1 == top.kind && $2 == top.input }) {

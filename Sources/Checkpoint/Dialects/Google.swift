@@ -33,7 +33,7 @@ public struct Google: Dialect {
       return .electra(part, GoogleFamily.ELECTRAScopes(part, names))
     }
     guard let found = Google.named.first(where: { $0.family == family }) else {
-      throw CheckpointError(.unsupported, Place(), "\(name) does not spell \(family)")
+      throw refusal(of: family)
     }
     return found
   }

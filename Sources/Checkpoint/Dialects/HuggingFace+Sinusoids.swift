@@ -24,8 +24,10 @@ extension HuggingFace {
       })
   }
 
-  /// Another table would be another function than the one that ckpt computes.
-  func checkSinusoids(_ binding: Binding) throws(CheckpointError) {
+  /// Another table would be another function than the one that ckpt computes; of a rounded one, what
+  /// to know.
+  func checkedSinusoids(_ binding: Binding) throws(CheckpointError) -> [String] {
+    var warnings: [String] = []
     for leftover in binding.redundant where leftover.tensor.name.hasSuffix(HuggingFace.sinusoids) {
       let tensor = leftover.tensor
       guard tensor.shape.rank == 2, tensor.isCastable else { continue }
@@ -40,6 +42,11 @@ extension HuggingFace {
           .unsupported, .tensor(tensor.name),
           "is no table of sinusoids: row \(index / width), column \(index % width) is \(value)")
       }
+      guard tensor.dtype == .f16 || tensor.dtype == .bf16 else { continue }
+      warnings.append(
+        "\(tensor.name) holds sinusoids rounded to \(tensor.dtype.rawValue), with which transformers "
+          + "computes; ckpt computes with exact ones")
     }
+    return warnings
   }
 }

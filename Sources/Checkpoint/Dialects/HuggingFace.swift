@@ -48,8 +48,8 @@ public struct HuggingFace: Dialect {
   public func bind(
     _ checkpoint: Checkpoint, family: String
   ) throws(CheckpointError) -> Binding {
-    let binding = try spelling(of: family).table.bind(checkpoint.tensors, family: family)
-    if family == "roformer" { try checkSinusoids(binding) }
+    var binding = try spelling(of: family).table.bind(checkpoint.tensors, family: family)
+    if family == "roformer" { binding.warnings += try checkedSinusoids(binding) }
     return binding
   }
 

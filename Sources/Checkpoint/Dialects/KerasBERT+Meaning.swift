@@ -140,8 +140,11 @@ extension KerasBERT {
         "without --to, names stay as they are and nothing is lost")
     }
     if c.groups != nil || c.innerGroups > 1 {
-      try refuse("has no shared layers", "use --apply untie")
+      try refuse(
+        "has no shared layers",
+        c.embeddingSize == c.hiddenSize ? "use --apply untie --to-family bert" : nil)
     }
+    guard families.contains(architecture.family) else { throw refusal(of: architecture.family) }
     var plain = architecture
     plain.configuration.mask = .bidirectional
     if let option = plain.options.first { try refuse("has no place for: \(option)") }

@@ -6,6 +6,7 @@ extension KerasTops {
 
     var input: TopLayer.Input?
     var output: Output?
+    var isSpan = false
     var heads: Int?
     var isRotary: Bool?
     var isTriangular: Bool?
@@ -22,6 +23,8 @@ extension KerasTops {
               .usage, Said.place(name, text), "\"\(word)\" says nothing of a layer",
               hint: "a pointer takes heads=N, rope=true|false and tril_mask=true|false")
           }
+        } else if word == "span" {
+          isSpan = true
         } else if let said = word == "softmax" ? .softmax : activation(word).map(Output.activated) {
           guard output == nil else {
             throw CheckpointError(.usage, Said.place(name, text), "says two activations")
@@ -60,7 +63,8 @@ extension KerasTops {
       switch top.kind {
       case .dense(.softmax): words.append("softmax")
       case .dense(.activated(let activation)): words.append(activation.rawValue)
-      case .crf, .memm, .span: break
+      case .span: words.append("span")
+      case .crf, .memm: break
       case .globalPointer(_, let isRotary, let isTriangular),
         .efficientGlobalPointer(_, let isRotary, let isTriangular):
         words += ["heads=\(top.outputSize)", "rope=\(isRotary)", "tril_mask=\(isTriangular)"]

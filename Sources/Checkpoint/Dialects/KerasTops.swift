@@ -138,6 +138,14 @@ struct KerasTops {
     var outputSize = part.outputSize
     let kind: TopLayer.Kind
     switch part.kind {
+    case .dense where said.isSpan:
+      guard part.outputSize == 2, part.hasBias, isSequence(input), said.output == nil else {
+        throw CheckpointError(
+          .mismatch, Place(),
+          "a span is a linear layer of two columns, with a bias, over a sequence; this one has "
+            + "\(part.outputSize) on \(input.description)")
+      }
+      kind = .span
     case .dense:
       guard let output = said.output ?? KerasTops.output(config, base.activation) else {
         throw CheckpointError(

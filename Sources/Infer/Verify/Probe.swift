@@ -16,8 +16,9 @@ public enum Probes {
     seed: UInt64 = 1
   ) -> TextInputs {
     let c = configuration
+    let position = try? ArchitectureRegistry.named(family).structure.position
     let wanted =
-      switch try? ArchitectureRegistry.named(family).structure.position {
+      switch position {
       case .relative: max(longest, min(c.relativePositions + 8, 96))
       case .buckets: max(longest, 48)
       default: longest
@@ -28,7 +29,8 @@ public enum Probes {
     let room =
       c.hierarchicalPosition != nil
       ? c.positions * c.positions
-      : c.positions - (c.paddingToken == 0 ? 0 : c.paddingToken + 1)
+      : c.positions
+        - (position == .absoluteAfterPadding || c.paddingToken > 0 ? c.paddingToken + 1 : 0)
     let longest = max(1, c.positions > 0 ? min(wanted, room) : wanted)
     func batch(_ longest: Int) -> [(tokens: [Int32], segments: [Int32])] {
       (0..<max(rows, 1)).map { row in
