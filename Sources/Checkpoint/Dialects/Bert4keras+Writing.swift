@@ -43,7 +43,9 @@ extension Bert4keras {
     var arguments = ["config", "model=\(model)"]
     if heads.contains(.pooler) {
       arguments.append(
-        "with_pool=" + (c.poolerActivation == .tanh ? "True" : "'\(Bert4keras.spelled(c.poolerActivation))'"))
+        "with_pool="
+          + (c.poolerActivation == .tanh
+            ? "True" : "'\(Bert4keras.spelled(c.poolerActivation))'"))
     }
     if !heads.isDisjoint(with: [.nsp, .sop]) { arguments.append("with_nsp=True") }
     if heads.contains(.mlm) { arguments.append("with_mlm=True") }
