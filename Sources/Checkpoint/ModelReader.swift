@@ -129,7 +129,10 @@ public struct ModelReader: Sendable {
 
     var configuration = try settings.configuration()
     family.settle(&configuration, shapes)
-    if configuration.groups == configuration.layers, configuration.innerGroups == 1 {
+    // As many groups as layers share nothing; of a single layer the file's names tell.
+    if configuration.groups == configuration.layers, configuration.layers > 1,
+      configuration.innerGroups == 1
+    {
       configuration.groups = nil
     }
     try ModelReader.checkGates(configuration, shapes, settings)

@@ -76,9 +76,10 @@ extension Bert4keras {
     if sharesSegments { values.append(("type_vocab_size", .number(2))) }
     values.append(("padding", .string(Bert4keras.padding(sharesSegments).rawValue)))
     if structure.encoderDecoder {
+      let model = read?["with_lm"].map { $0 != .bool(false) }
       values += [
         ("cross_position_bias", .bool(true)), ("scale_decoder_outputs", .bool(true)),
-        ("tie_word_embeddings", .bool(gates == nil)),
+        ("tie_word_embeddings", .bool(model ?? (gates == nil))),
       ]
     }
     return values + KerasTops.defaults(binding)
@@ -109,6 +110,10 @@ extension Bert4keras {
     }
     var copy = JSON.object([])
     for member in members where !ignored.contains(member.key) { copy.set(member.key, member.value) }
+    // build_transformer_model takes its options from config.json, too.
+    if let activation = configuration["with_pool"]?.string {
+      copy.set("pooler_activation", .string(activation))
+    }
     return copy
   }
 

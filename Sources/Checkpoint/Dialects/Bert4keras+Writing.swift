@@ -28,8 +28,9 @@ extension Bert4keras {
     case "albert": return c.groups == nil ? "albert_unshared" : "albert"
     case "distilbert": return "bert"
     case "t5", "mt5":
-      let isNew = !c.gates.isEmpty || !c.tiesDecoder
-      let version = architecture.family == "mt5" ? "mt5.1.1" : isNew ? "t5.1.1" : "t5.1.0"
+      let hasModel = architecture.heads.contains(.lm)
+      let isNew = hasModel ? !c.tiesDecoder : !c.gates.isEmpty || architecture.family == "mt5"
+      let version = isNew ? architecture.family + ".1.1" : "t5.1.0"
       return version + (c.hasDecoder ? c.hasEncoder ? "" : "_decoder" : "_encoder")
     default: return architecture.family
     }
@@ -42,7 +43,9 @@ extension Bert4keras {
     var arguments = ["config", "model=\(model)"]
     if heads.contains(.pooler) {
       arguments.append(
-        "with_pool=" + (c.poolerActivation == .tanh ? "True" : "'\(c.poolerActivation.rawValue)'"))
+        "with_pool="
+          + (c.poolerActivation == .tanh
+            ? "True" : "'\(Bert4keras.spelled(c.poolerActivation))'"))
     }
     if !heads.isDisjoint(with: [.nsp, .sop]) { arguments.append("with_nsp=True") }
     if heads.contains(.mlm) { arguments.append("with_mlm=True") }
@@ -65,7 +68,7 @@ extension Bert4keras {
       c, computed(architecture), architecture.heads,
       "bert4keras 0.11.5 (\(modelName(architecture)))")
     if c.poolerActivation != .tanh, architecture.heads.contains(.pooler) {
-      remarks.append("load it with with_pool='\(c.poolerActivation.rawValue)'")
+      remarks.append("load it with with_pool='\(Bert4keras.spelled(c.poolerActivation))'")
     }
     let isCausal = try ArchitectureRegistry.named(architecture.family).structure.languageModel
     if c.mask != (isCausal ? .causal : .bidirectional) {
@@ -221,6 +224,14 @@ extension Bert4keras {
     if c.conditionHiddenSize > 0 {
       set("layer_norm_cond_hidden_size", .number(c.conditionHiddenSize))
       set("layer_norm_cond_hidden_act", .string(Bert4keras.spelled(c.conditionActivation)))
+    }
+    // What neither weights nor their names will tell.
+    if architecture.heads.contains(.pooler), c.poolerActivation != .tanh {
+      set("with_pool", .string(Bert4keras.spelled(c.poolerActivation)))
+    }
+    if structure.encoderDecoder, c.hasDecoder {
+      let hasModel = architecture.heads.contains(.lm)
+      if !hasModel || c.tiesDecoder && !c.gates.isEmpty { set("with_lm", .bool(hasModel)) }
     }
     if structure.encoderDecoder, c.hasDecoder, !c.crossPositionBias {
       set("cross_position_bias", .bool(false))
