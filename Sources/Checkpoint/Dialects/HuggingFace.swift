@@ -4,13 +4,10 @@
 public struct HuggingFace: Dialect {
   public init() { self.init(storage: .torch) }
 
-  init(storage: HuggingFaceRows.Storage) {
-    self.storage = storage
-    all = HuggingFaceFamily.all(storage)
-  }
+  init(storage: HuggingFaceRows.Storage) { self.storage = storage }
 
   let storage: HuggingFaceRows.Storage
-  let all: [HuggingFaceFamily]
+  var all: [HuggingFaceFamily] { HuggingFaceFamily.all(storage) }
 
   public var name: String { "huggingface" }
   public var aliases: [String] { ["hf", "transformers", "pytorch"] }
