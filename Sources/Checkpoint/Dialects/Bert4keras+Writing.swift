@@ -67,7 +67,7 @@ extension Bert4keras {
     if c.poolerActivation != .tanh, architecture.heads.contains(.pooler) {
       remarks.append("load it with with_pool='\(c.poolerActivation.rawValue)'")
     }
-    let isCausal = try ArchitectureRegistry.named(architecture.family).structure.languageModel
+    let isCausal = architecture.structure.languageModel
     if c.mask != (isCausal ? .causal : .bidirectional) {
       let application = c.mask == .causal ? "lm" : "unilm"
       remarks.append("load it with application='\(application)' for the \(c.mask.rawValue) mask")
@@ -96,7 +96,7 @@ extension Bert4keras {
     guard families.contains(architecture.family) else {
       return try refuse("bert4keras has no \(architecture.family)")
     }
-    let structure = try ArchitectureRegistry.named(architecture.family).structure
+    let structure = architecture.structure
     if let groups = c.groups, groups > 1 || c.innerGroups > 1 {
       try refuse(
         "bert4keras' ALBERT shares one layer; this one has \(groups) groups of \(c.innerGroups)",
@@ -180,7 +180,7 @@ extension Bert4keras {
 
   private func configuration(of architecture: FamilyArchitecture, _ model: Model) -> JSON {
     let c = architecture.configuration
-    let structure = (try? ArchitectureRegistry.named(architecture.family).structure) ?? Structure()
+    let structure = architecture.structure
     var json = JSON.object([])
     func set(_ key: String, _ value: JSON) { json.set(key, value) }
     let kept = [
