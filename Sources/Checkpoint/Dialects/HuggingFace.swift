@@ -81,7 +81,7 @@ public struct HuggingFace: Dialect {
     values += own.filter { isStated || !sizes.contains($0.0) }
     if family == "t5" || family == "mt5" {
       let names = binding.weights.map(\.name)
-      let isGated = names.contains { $0.hasSuffix(".feed_forward.gate.kernel") }
+      let isGated = Configuration.gateCount(in: names) > 0
       values.append(
         ("hidden_act", isGated ? .string("gelu_tanh,linear") : .string("relu")))
       values.append(
