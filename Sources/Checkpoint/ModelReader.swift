@@ -171,12 +171,7 @@ public struct ModelReader: Sendable {
   private static func checkGates(
     _ configuration: Configuration, _ shapes: [String: Shape], _ settings: SettingList
   ) throws(CheckpointError) {
-    let factors = Set(
-      shapes.keys.compactMap { name -> String? in
-        guard let range = name.firstRange(of: ".feed_forward.gate") else { return nil }
-        return String(name[range.upperBound...].prefix { $0 != "." })
-      }
-    ).count
+    let factors = Configuration.gateCount(in: shapes.keys)
     guard factors != configuration.gates.count else { return }
     let said = settings["hidden_act"]?.value.compact ?? configuration.activation.rawValue
     throw CheckpointError(

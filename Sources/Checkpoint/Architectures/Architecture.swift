@@ -24,6 +24,11 @@ public struct FamilyArchitecture: Sendable, Equatable {
     self.heads = heads
     self.tops = tops
   }
+
+  /// How the family's blocks are put together; a BERT's where there is no such family.
+  public var structure: Structure {
+    (try? ArchitectureRegistry.named(family).structure) ?? Structure()
+  }
 }
 
 /// A part on top of the encoder that a file may or may not hold.

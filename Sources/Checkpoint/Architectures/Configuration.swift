@@ -111,8 +111,19 @@ public struct Configuration: Sendable, Equatable {
   /// The weights' names of a gated feed-forward's further factors.
   public var gateNames: [String] { Configuration.gateNames(gates.count) }
 
-  static func gateNames(_ count: Int) -> [String] {
-    (0..<count).map { $0 == 0 ? "gate" : "gate_\($0 + 1)" }
+  static func gateNames(_ count: Int) -> [String] { (0..<count).map(gateName) }
+
+  private static func gateName(_ index: Int) -> String {
+    index == 0 ? "gate" : "gate_\(index + 1)"
+  }
+
+  /// How many further factors the feed-forward of weights with these canonical names has.
+  static func gateCount(in names: some Collection<String>) -> Int {
+    var count = 0
+    while names.contains(where: { $0.hasSuffix(".feed_forward.\(gateName(count)).kernel") }) {
+      count += 1
+    }
+    return count
   }
 
   /// What the framework's own model returns at its heads.
@@ -211,14 +222,9 @@ public struct ConfigurationKey: Sendable {
     count(
       "max_position_embeddings", "rows of the position table", \.positions,
       also: ["max_position", "n_positions"]),
-    ConfigurationKey(
-      name: "type_vocab_size", synonyms: ["segment_vocab_size"],
-      summary: "rows of the segment table, 0 for none", get: { .number($0.segments) },
-      set: { configuration, value in
-        guard let count = value.int, count >= 0, count < 1 << 31 else { return false }
-        configuration.segments = count
-        return true
-      }),
+    count(
+      "type_vocab_size", "rows of the segment table, 0 for none", \.segments,
+      also: ["segment_vocab_size"], least: 0),
     flag("shared_segment_embeddings", "segments are rows of the token table", \.sharesSegments),
     ConfigurationKey(
       name: "hierarchical_position", synonyms: [],
@@ -238,14 +244,7 @@ public struct ConfigurationKey: Sendable {
         return true
       }),
     flag("custom_position_ids", "positions are an input", \.givenPositions),
-    ConfigurationKey(
-      name: "pad_token_id", synonyms: [], summary: "the padding token's id",
-      get: { .number($0.paddingToken) },
-      set: { configuration, value in
-        guard let id = value.int, id >= 0, id < 1 << 31 else { return false }
-        configuration.paddingToken = id
-        return true
-      }),
+    count("pad_token_id", "the padding token's id", \.paddingToken, least: 0),
     count("max_relative_position", "NEZHA: distances are clipped to this", \.relativePositions),
     count("relative_attention_num_buckets", "T5: rows of the table of distances", \.buckets),
     count("relative_attention_max_distance", "T5: where distances stop to count", \.bucketDistance),
@@ -337,12 +336,13 @@ public struct ConfigurationKey: Sendable {
 
   private static func count(
     _ name: String, _ summary: String,
-    _ path: any WritableKeyPath<Configuration, Int> & Sendable, also synonyms: [String] = []
+    _ path: any WritableKeyPath<Configuration, Int> & Sendable, also synonyms: [String] = [],
+    least: Int = 1
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name, synonyms: synonyms, summary: summary, get: { .number($0[keyPath: path]) },
       set: { configuration, value in
-        guard let count = value.int, count > 0, count < 1 << 31 else { return false }
+        guard let count = value.int, count >= least, count < 1 << 31 else { return false }
         configuration[keyPath: path] = count
         return true
       })
@@ -376,10 +376,10 @@ public struct ConfigurationKey: Sendable {
 
   private static func choice<Choice: RawRepresentable<String> & SendableMetatype>(
     _ name: String, _ summary: String,
-    _ path: any WritableKeyPath<Configuration, Choice> & Sendable, also synonyms: [String] = []
+    _ path: any WritableKeyPath<Configuration, Choice> & Sendable
   ) -> ConfigurationKey {
     ConfigurationKey(
-      name: name, synonyms: synonyms, summary: summary,
+      name: name, synonyms: [], summary: summary,
       get: { .string($0[keyPath: path].rawValue) },
       set: { configuration, value in
         guard let choice = value.string.flatMap(Choice.init(rawValue:)) else { return false }

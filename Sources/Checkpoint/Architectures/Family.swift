@@ -74,6 +74,11 @@ extension Family {
 
   public func check(_ configuration: Configuration) throws(CheckpointError) {
     try Transformer.check(configuration, structure)
+    try checkUnshared(configuration)
+  }
+
+  /// Checks that every layer has its own weights.
+  func checkUnshared(_ configuration: Configuration) throws(CheckpointError) {
     guard configuration.groups == nil, configuration.innerGroups == 1 else {
       throw CheckpointError(
         .mismatch, Place(), "\(name)'s layers are not in groups", hint: "use --family albert")

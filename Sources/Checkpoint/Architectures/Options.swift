@@ -2,7 +2,6 @@ extension FamilyArchitecture {
   /// What is special about the model beside its family and sizes, for people.
   public var options: [String] {
     let c = configuration
-    let structure = (try? ArchitectureRegistry.named(family).structure) ?? Structure()
     var options: [String] = []
     func add(_ text: String, when holds: Bool) { if holds { options.append(text) } }
     add("encoder only", when: structure.encoderDecoder && !c.hasDecoder)

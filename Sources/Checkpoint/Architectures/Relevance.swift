@@ -3,7 +3,6 @@ extension FamilyArchitecture {
   /// none where there is no pooler.
   public func depends(on key: String) -> Bool {
     let c = configuration
-    let structure = (try? ArchitectureRegistry.named(family).structure) ?? Structure()
     return switch key {
     case "pooler_activation": heads.contains(.pooler)
     case "head_norm_eps", "head_act": heads.contains(.mlm) && structure.maskedHead == .transform

@@ -31,6 +31,7 @@ public struct T5: Family {
 
   public func check(_ configuration: Configuration) throws(CheckpointError) {
     try Transformer.check(configuration, structure)
+    try checkUnshared(configuration)
     guard configuration.hasEncoder || configuration.hasDecoder else {
       throw CheckpointError(.mismatch, Place(), "has neither an encoder nor a decoder")
     }

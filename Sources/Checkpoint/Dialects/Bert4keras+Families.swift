@@ -32,8 +32,7 @@ extension Bert4keras {
   static func recognise(_ layers: [Group], _ configuration: JSON?) -> Recognised? {
     let names = Set(layers.filter { !$0.tensors.isEmpty }.map(\.name))
     // keras-bert has the same layers and other weights.
-    let isOther = layers.contains { $0.tensors.contains { $0.name.hasSuffix("Attention_Wq:0") } }
-    guard names.contains(tokens), !isOther else { return nil }
+    guard names.contains(tokens), !KerasBERT.hasOwnAttention(layers) else { return nil }
     func has(_ name: String) -> Bool { names.contains(name) }
     if has("Encoder-Transformer-0-FeedForward") || has("Decoder-Transformer-0-FeedForward") {
       return Recognised(family: "t5", alike: ["mt5"])

@@ -21,7 +21,7 @@ struct Bert4kerasLayers {
     self.architecture = architecture
     self.hasDropout = hasDropout
     configuration = architecture.configuration
-    structure = (try? ArchitectureRegistry.named(architecture.family).structure) ?? Structure()
+    structure = architecture.structure
   }
 
   // MARK: One stack

@@ -42,14 +42,10 @@ extension Bert4keras {
   ) -> [(String, JSON)] {
     let isShared = Bert4keras.isShared(binding)
     let structure = (try? ArchitectureRegistry.named(family).structure) ?? Structure()
-    let names = Set(binding.weights.map(\.name))
-    let gates = (1...3).last { count in
-      let gate = Configuration.gateNames(count)[count - 1]
-      return names.contains { $0.hasSuffix("feed_forward.\(gate).kernel") }
-    }
+    let gates = Configuration.gateCount(in: binding.weights.map(\.name))
     let activation =
       switch family {
-      case "t5", "mt5": gates == nil ? "relu" : "gelu_erf"
+      case "t5", "mt5": gates == 0 ? "relu" : "gelu_erf"
       case "roformer_v2": "relu"
       case "gau_alpha": "silu"
       default: "gelu_erf"
@@ -58,8 +54,9 @@ extension Bert4keras {
     var values: [(String, JSON)] = [
       (
         "hidden_act",
-        gates.map { .array([.string(activation)] + Array(repeating: linear, count: $0)) }
-          ?? .string(activation)
+        gates == 0
+          ? .string(activation)
+          : .array([.string(activation)] + Array(repeating: linear, count: gates))
       ),
       ("pooler_activation", .string("tanh")),
       ("mask", .string(structure.languageModel ? "causal" : "bidirectional")),
@@ -79,7 +76,7 @@ extension Bert4keras {
       let model = read?["with_lm"].map { $0 != .bool(false) }
       values += [
         ("cross_position_bias", .bool(true)), ("scale_decoder_outputs", .bool(true)),
-        ("tie_word_embeddings", .bool(model ?? (gates == nil))),
+        ("tie_word_embeddings", .bool(model ?? (gates == 0))),
       ]
     }
     return values + KerasTops.defaults(binding)
@@ -140,7 +137,7 @@ extension Bert4keras {
 
   public func valueNames(_ architecture: FamilyArchitecture) -> [String: String] {
     let c = architecture.configuration
-    let structure = (try? ArchitectureRegistry.named(architecture.family).structure) ?? Structure()
+    let structure = architecture.structure
     var names = [
       "embeddings.token": "Embedding-Token", "embeddings.segment": "Embedding-Segment",
       "embeddings.norm": "Embedding-Norm", "embeddings.projection": "Embedding-Mapping",

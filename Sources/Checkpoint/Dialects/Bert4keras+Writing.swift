@@ -70,7 +70,7 @@ extension Bert4keras {
     if c.poolerActivation != .tanh, architecture.heads.contains(.pooler) {
       remarks.append("load it with with_pool='\(Bert4keras.spelled(c.poolerActivation))'")
     }
-    let isCausal = try ArchitectureRegistry.named(architecture.family).structure.languageModel
+    let isCausal = architecture.structure.languageModel
     if c.mask != (isCausal ? .causal : .bidirectional) {
       let application = c.mask == .causal ? "lm" : "unilm"
       remarks.append("load it with application='\(application)' for the \(c.mask.rawValue) mask")
@@ -99,7 +99,7 @@ extension Bert4keras {
     guard families.contains(architecture.family) else {
       throw refusal(of: architecture.family)
     }
-    let structure = try ArchitectureRegistry.named(architecture.family).structure
+    let structure = architecture.structure
     if let groups = c.groups, groups > 1 || c.innerGroups > 1 {
       try refuse(
         "bert4keras' ALBERT shares one layer; this one has \(groups) groups of \(c.innerGroups)",
@@ -187,7 +187,7 @@ extension Bert4keras {
 
   private func configuration(of architecture: FamilyArchitecture, _ model: Model) -> JSON {
     let c = architecture.configuration
-    let structure = (try? ArchitectureRegistry.named(architecture.family).structure) ?? Structure()
+    let structure = architecture.structure
     var json = JSON.object([])
     func set(_ key: String, _ value: JSON) { json.set(key, value) }
     let kept = [

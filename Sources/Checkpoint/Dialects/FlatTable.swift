@@ -121,6 +121,7 @@ struct FlatTable: Sendable {
   }
 
   private func match(_ name: String) -> (Row, [String: Int])? {
+    let name = Array(name.utf8)
     for row in rows {
       for template in row.stored {
         if let numbers = template.match(name) { return (row, numbers) }

@@ -206,7 +206,7 @@ public struct Google: Dialect {
     _ binding: Binding, family: String, configuration: JSON?
   ) -> [(String, JSON)] {
     guard let spelling = try? spelling(of: family, names: []) else { return [] }
-    let isGated = binding.weights.contains { $0.name.hasSuffix(".feed_forward.gate.kernel") }
+    let isGated = Configuration.gateCount(in: binding.weights.map(\.name)) > 0
     let isOpenAI = binding.weights.contains { weight in
       weight.sources.contains { $0.hasPrefix(GoogleFamily.openAIBase) }
     }

@@ -35,8 +35,9 @@ extension HuggingFace {
       // The steps of bfloat16 and half precision near 1, the angle's of float32.
       let tolerance = tensor.dtype == .bf16 ? 1e-2 : 2e-3
       for (index, value) in try tensor.doubles().enumerated()
-      where abs(value - HuggingFace.sinusoid(index / width, index % width, width: width))
-        > tolerance
+      where
+        !(abs(value - HuggingFace.sinusoid(index / width, index % width, width: width))
+        <= tolerance)
       {
         throw CheckpointError(
           .unsupported, .tensor(tensor.name),

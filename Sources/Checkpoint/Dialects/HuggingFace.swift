@@ -4,13 +4,10 @@
 public struct HuggingFace: Dialect {
   public init() { self.init(storage: .torch) }
 
-  init(storage: HuggingFaceRows.Storage) {
-    self.storage = storage
-    all = HuggingFaceFamily.all(storage)
-  }
+  init(storage: HuggingFaceRows.Storage) { self.storage = storage }
 
   let storage: HuggingFaceRows.Storage
-  let all: [HuggingFaceFamily]
+  var all: [HuggingFaceFamily] { HuggingFaceFamily.all(storage) }
 
   public var name: String { "huggingface" }
   public var aliases: [String] { ["hf", "transformers", "pytorch"] }
@@ -84,7 +81,7 @@ public struct HuggingFace: Dialect {
     values += own.filter { isStated || !sizes.contains($0.0) }
     if family == "t5" || family == "mt5" {
       let names = binding.weights.map(\.name)
-      let isGated = names.contains { $0.hasSuffix(".feed_forward.gate.kernel") }
+      let isGated = Configuration.gateCount(in: names) > 0
       values.append(
         ("hidden_act", isGated ? .string("gelu_tanh,linear") : .string("relu")))
       values.append(

@@ -69,6 +69,13 @@ struct HuggingFaceFamily: Sendable {
 
   /// Those whose names others have too stand before them.
   static func all(_ storage: HuggingFaceRows.Storage) -> [HuggingFaceFamily] {
+    storage == .torch ? torch : tensorFlow
+  }
+
+  private static let torch = make(.torch)
+  private static let tensorFlow = make(.tensorFlow)
+
+  private static func make(_ storage: HuggingFaceRows.Storage) -> [HuggingFaceFamily] {
     [
       bert(storage), albert(storage), electra(storage), roformer(storage), roberta(storage),
       distilbert(storage), gpt(storage), gpt2(storage), mt5(storage), t5(storage),

@@ -15,10 +15,18 @@ public struct KerasBERT: Dialect {
   public var fileName: String { "weights.h5" }
 
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
-    let isOwn = checkpoint.tensors.contains { tensor in
+    let layers = layers(checkpoint)
+    guard layers.contains(where: { $0.name == "Embedding-Token" }) else { return nil }
+    return KerasBERT.hasOwnAttention(layers) ? "bert" : nil
+  }
+
+  /// Whether the first layer of attention has keras-multi-head's weights, by which its users' files
+  /// are known from bert4keras'.
+  static func hasOwnAttention(_ layers: [Group]) -> Bool {
+    let first = layers.first { $0.name.hasSuffix("-MultiHeadSelfAttention") && !$0.tensors.isEmpty }
+    return first?.tensors.contains { tensor in
       ([tensor.name] + tensor.aliases).contains { $0.contains("-MultiHeadSelfAttention_Wq") }
-    }
-    return isOwn && layers(checkpoint).contains { $0.name == "Embedding-Token" } ? "bert" : nil
+    } ?? false
   }
 
   /// The layers of a file, or of a checkpoint of objects by the variables' own names.

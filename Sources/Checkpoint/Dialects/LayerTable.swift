@@ -63,12 +63,18 @@ struct LayerTable: Sendable {
 
   func bind(_ groups: [Group], family: String) throws(CheckpointError) -> Binding {
     var binding = Binding()
+    var places: [String: Int] = [:]
     for group in groups where !group.tensors.isEmpty {
       if group.tensors.allSatisfy({ $0.name.hasPrefix("optimizer_weights/") }) {
         binding.left += group.tensors.map { Leftover($0, "optimizer state") }
       } else if let (row, numbers) = match(group.name) {
         for weight in try LayerTable.bind(group, row, numbers) {
-          try LayerTable.add(weight, to: &binding)
+          if let place = places[weight.name] {
+            binding.redundant.append(try LayerTable.copy(weight, of: binding.weights[place]))
+          } else {
+            places[weight.name] = binding.weights.count
+            binding.weights.append(weight)
+          }
         }
       } else if namespace.contains(where: { group.name.hasPrefix($0) }) {
         throw CheckpointError(
@@ -118,14 +124,10 @@ struct LayerTable: Sendable {
     return places.compactMap(\.self)
   }
 
-  /// Adds a weight; what several layers hold must be the same in all.
-  private static func add(
-    _ weight: Weight, to binding: inout Binding
-  ) throws(CheckpointError) {
-    guard let other = binding.weights.first(where: { $0.name == weight.name }) else {
-      binding.weights.append(weight)
-      return
-    }
+  /// What several layers hold must be the same in all.
+  private static func copy(
+    _ weight: Weight, of other: Weight
+  ) throws(CheckpointError) -> Leftover {
     guard other.tensor.shape == weight.tensor.shape, other.tensor.dtype == weight.tensor.dtype,
       try other.tensor.bytes() == weight.tensor.bytes()
     else {
@@ -133,7 +135,7 @@ struct LayerTable: Sendable {
         .unsupported, .tensor(weight.tensor.name),
         "differs from \(other.tensor.name), which stands for \(weight.name) too")
     }
-    binding.redundant.append(Leftover(weight.tensor, "equals \(other.tensor.name)"))
+    return Leftover(weight.tensor, "equals \(other.tensor.name)")
   }
 
   private func match(_ layer: String) -> (Row, [String: Int])? {

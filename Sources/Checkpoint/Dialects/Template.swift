@@ -31,8 +31,11 @@ struct Template: Sendable, ExpressibleByStringLiteral {
   init(stringLiteral text: String) { self.init(text) }
 
   /// The numbers at the places, when `name` has this form.
-  func match(_ name: String) -> [String: Int]? {
-    var rest = Array(name.utf8)[...]
+  func match(_ name: String) -> [String: Int]? { match(Array(name.utf8)) }
+
+  /// The same for a name in bytes, for those who try many forms.
+  func match(_ name: [UInt8]) -> [String: Int]? {
+    var rest = name[...]
     var numbers: [String: Int] = [:]
     for part in parts {
       switch part {
