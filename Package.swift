@@ -87,7 +87,7 @@ let package = Package(
       name: "InferTests", dependencies: ["Infer", "Checkpoint", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["ckpt", "Checkpoint", "TestSupport"],
+      name: "CommandTests", dependencies: ["ckpt", "Infer", "Checkpoint", "TestSupport"],
       swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]

@@ -36,10 +36,9 @@ public struct RunnableModel: Sendable {
     origins = Dictionary(model.settings.map { ($0.key, $0.origin) }) { _, last in last }
     carried = Dictionary(
       model.carried.flatMap(\.tensors).map { tensor in
-        let isNested = tensor.name.hasPrefix("model_weights/")
-        return (
-          isNested ? String(tensor.name.dropFirst("model_weights/".count)) : tensor.name, tensor
-        )
+        // Groups that a whole-model file has, and that a tensor of none gets in HDF5.
+        let group = ["model_weights/", "carried/"].first { tensor.name.hasPrefix($0) } ?? ""
+        return (String(tensor.name.dropFirst(group.count)), tensor)
       }
     ) { first, _ in first }
     frameworkNames = try DialectRegistry.named(model.dialect).valueNames(architecture)

@@ -92,6 +92,18 @@ import Testing
         arguments: ["convert", bert, "OUT/x", "--to", "huggingface", "--apply", "untie"], code: 2,
         words: ["own weights in each"]),
       Failure(
+        arguments: [
+          "info", Command.fixtures + "/hf-t5", "--set", "relative_attention_max_distance=9",
+        ], code: 2, words: ["relative_attention_max_distance", "is 9", "--set"]),
+      Failure(
+        arguments: [
+          "convert", Command.fixtures + "/hf-roformer-rotary-value", "OUT/x", "--to", "google",
+        ], code: 2, words: ["rotary_value", "--to huggingface"]),
+      Failure(
+        arguments: [
+          "convert", Command.fixtures + "/hf-roberta", "OUT/x", "--to", "bert4keras",
+        ], code: 2, words: ["does not spell roberta", "--to huggingface"]),
+      Failure(
         arguments: ["convert", albert, "OUT/x.h5", "--dtype", "f8"], code: 64, words: ["bf16"]),
       Failure(
         arguments: [

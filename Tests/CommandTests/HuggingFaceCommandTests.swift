@@ -1,4 +1,5 @@
 import Checkpoint
+import Infer
 import TestSupport
 import Testing
 
@@ -48,6 +49,41 @@ import Testing
     let result = try convert(
       "hf-t5-gated", scaled[0], scaled[1], scaled[2], scaled[3], "--apply", "fold-decoder-scale")
     #expect(result.code == 0, "\(result.errors)")
+  }
+
+  @Test func `start and end of an answer stay so by way of bert4keras`() throws {
+    let folder = try TemporaryFolder()
+    let there = folder.file("b4k")
+    let result = try Command.run(
+      "convert", Command.fixtures + "/hf-bert-qa", there, "--to", "bert4keras")
+    #expect(result.code == 0, "\(result.errors)")
+    let back = try Command.run(
+      "convert", there, folder.file("hf"), "--to", "huggingface", "--json")
+    #expect(back.code == 0, "\(back.errors)")
+    #expect(back.json?["loads_as"]?.string?.hasPrefix("BertForQuestionAnswering") == true)
+  }
+
+  @Test func `a RoBERTa whose padding id is 0 is probed within its table`() throws {
+    let result = try convert("hf-roberta", "--to", "huggingface", "--set", "pad_token_id=0")
+    #expect(result.code == 0, "\(result.errors)")
+  }
+
+  @Test func `position_ids are an input of what has a table of positions`() throws {
+    let ids = NDArray<Float>(shape: [1, 3], values: [2, 3, 4])
+    let zeros = NDArray<Float>(zeros: [1, 3])
+    let arrays = ["input_ids": ids, "position_ids": zeros]
+    func run(_ name: String, _ arrays: [String: NDArray<Float>]) throws -> [Float]? {
+      let model = try Opening("\(Command.fixtures)/\(name)").model()
+      let runnable = try RunnableModel(model, inputs: arrays.keys)
+      let inputs = try TextInputs(named: arrays, padding: .attentionMask, for: runnable.graph)
+      return try runnable.session(returning: ["last_hidden_state"]).run(inputs.arrays)[
+        "last_hidden_state"]?.values
+    }
+    let counted = NDArray<Float>(shape: [1, 3], values: [0, 1, 2])
+    let usual = try run("hf-bert", ["input_ids": ids])
+    #expect(try run("hf-bert", ["input_ids": ids, "position_ids": counted]) == usual)
+    #expect(try run("hf-bert", arrays) != usual)
+    #expect(throws: InferError.self) { try run("hf-roformer", arrays) }
   }
 
   @Test func `a task's layer is let go when asked`() throws {
