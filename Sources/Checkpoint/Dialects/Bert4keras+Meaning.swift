@@ -28,7 +28,12 @@ extension Bert4keras {
     let epsilons = version.epsilons(family, isShared: isShared)
     assumptions.values += zip(ConfigurationKey.epsilons, epsilons).map { ($0, .number($1)) }
     // A whole model states its epsilons.
-    let isStated = stated(in: checkpoint).contains { $0.0 == "block_norm_eps" }
+    let stated = Set(stated(in: checkpoint).map(\.0))
+    let isStated = stated.contains("block_norm_eps")
+    // Rows of the token table, which does not tell how many.
+    if stated.contains("shared_segment_embeddings") {
+      assumptions.values.append(("type_vocab_size", .number(2)))
+    }
     if let remark, !isStated { assumptions.remarks.append(remark) }
     return assumptions
   }
