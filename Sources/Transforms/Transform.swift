@@ -115,7 +115,7 @@ public struct TransformStep: Sendable {
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), StripOptimizer(), Rename(),
+    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
   ]
 
   /// The transform of that name.

@@ -124,10 +124,10 @@ import Testing
     let rows = try trial.graph.apply(Gather(), try trial.weight("table", 4, 3), ids)
     trial.graph.output("rows", rows)
     let session = try trial.session(["rows"])
-    #expect(throws: InferError(.input, "gather", "")) {
+    #expect(throws: InferError(.input, "positions", "")) {
       try session.run(["token": NDArray(shape: [1, 1], values: [9])])
     }
-    #expect(throws: InferError(.input, "gather", "")) {
+    #expect(throws: InferError(.input, "positions", "")) {
       try session.run(["token": NDArray(shape: [1, 1], values: [.nan])])
     }
   }
@@ -172,7 +172,7 @@ import Testing
       try trial.session(["far"]).run(tooMany)
     }
     let tokensAlone = ["tokens": NDArray<Float>(shape: [1, 3], values: [1, 1, 1])]
-    #expect(throws: InferError(.input, "gather", "")) {
+    #expect(throws: InferError(.input, "positions", "")) {
       try trial.session(["counted"]).run(tokensAlone)
     }
     #expect(throws: InferError.self) { try trial.reference(tokensAlone, ["counted"]) }

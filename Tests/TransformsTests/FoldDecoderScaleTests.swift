@@ -40,6 +40,20 @@ import Transforms
     }
   }
 
+  @Test func `the inverse gives the weights back, and bert4keras holds the result`() throws {
+    let model = try t5(ties: false)
+    let there = try folded(model).0
+    let (back, relation) = try TransformRegistry.apply(
+      [TransformStep(parsing: "unfold-decoder-scale")], to: there)
+    #expect(relation.rewritten == ["lm.kernel"])
+    #expect(back.architecture == model.architecture)
+    // √4 is exact in binary.
+    #expect(try back["lm.kernel"]?.tensor.floats() == model["lm.kernel"]?.tensor.floats())
+    #expect(throws: CheckpointError.self) {
+      try TransformRegistry.apply([TransformStep(parsing: "unfold-decoder-scale")], to: model)
+    }
+  }
+
   @Test func `a tied decoder gets weights of its own, the embeddings stay`() throws {
     let model = try t5(ties: true)
     let (result, _) = try folded(model)

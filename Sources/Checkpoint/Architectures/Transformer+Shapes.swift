@@ -117,6 +117,20 @@ extension Transformer {
           + "(hidden_size is \(c.hiddenSize))",
         hint: "correct it in the configuration or with --set num_attention_heads=N")
     }
+    if structure.position == .relative, c.keySize != c.headSize {
+      throw CheckpointError(
+        .mismatch, Place(member: "attention_key_size"),
+        "is \(c.keySize) and attention_head_size \(c.headSize); one table of distances serves keys "
+          + "and values",
+        hint: "correct them in the configuration or with --set")
+    }
+    if structure.languageModel, c.projection {
+      throw CheckpointError(
+        .mismatch, Place(member: "embedding_size"),
+        "is \(c.embeddingSize) and hidden_size \(c.hiddenSize); the language model multiplies the "
+          + "states by the token table, which takes one width",
+        hint: "read it as another --family")
+    }
     if structure.isRotary, c.keySize % 2 != 0 {
       throw CheckpointError(
         .mismatch, Place(member: "attention_key_size"),

@@ -148,6 +148,7 @@ extension Bert4keras {
     let fixed: [(key: String, isUsual: Bool, usual: String)] = [
       ("normalization", c.normalization == normalization, normalization.rawValue),
       ("rotary_value", !c.rotatesValues, "false"),
+      ("mask", !structure.languageModel || c.mask != .bidirectional, "causal"),
       (
         "max_relative_position", structure.position != .relative || c.relativePositions == 64, "64"
       ),
@@ -173,8 +174,10 @@ extension Bert4keras {
         .unsupported, Place(member: value.key),
         "bert4keras' \(family) has \(value.usual); the source has "
           + (ConfigurationKey.named(value.key)?.get(c).compact ?? "another value"),
-        hint: ["rotary_value", "relative_attention_max_distance"].contains(value.key)
-          ? "to accept another function: --set \(value.key)=\(value.usual)" : nil)
+        hint: value.key == "scale_decoder_outputs"
+          ? "use --apply unfold-decoder-scale: the weights take the factor, the function stays"
+          : ["mask", "rotary_value", "relative_attention_max_distance"].contains(value.key)
+            ? "to accept another function: --set \(value.key)=\(value.usual)" : nil)
     }
     if c.normOffset {
       throw CheckpointError(
