@@ -36,6 +36,17 @@ import Testing
         == model.weights.map { try $0.tensor.bytes() })
   }
 
+  @Test func `a shared layer that is applied once is a layer of its own`() throws {
+    let model = try Models.random(
+      family: "albert", groups: 1, layers: 1, projection: true, heads: [])
+    let result = try model.relabelled(as: "electra")
+    #expect(result.architecture.configuration.groups == nil)
+    #expect(result["layers.0.attention.query.kernel"] != nil)
+    #expect(
+      try result.weights.map { try $0.tensor.bytes() }
+        == model.weights.map { try $0.tensor.bytes() })
+  }
+
   @Test(
     arguments: [
       ("albert", "electra", [.pooler], nil, "--allow-drop 'pooler.*'"),

@@ -8,6 +8,10 @@ extension Model {
   public func relabelled(as name: String) throws(CheckpointError) -> Model {
     let family = try ArchitectureRegistry.named(name)
     guard family.name != architecture.family else { return self }
+    return try unshared.relabelled(as: family)
+  }
+
+  private func relabelled(as family: any Family) throws(CheckpointError) -> Model {
     let own = try ArchitectureRegistry.named(architecture.family)
     try Relabelling.check(architecture, own, family)
     let renamed = Relabelling.heads(architecture.heads, as: family)
@@ -26,6 +30,23 @@ extension Model {
       return weight
     }
     return try result.checked()
+  }
+
+  /// The same weights as `layers.{i}`, where each shared block is applied just once.
+  private var unshared: Model {
+    let c = architecture.configuration
+    guard c.groups != nil, c.blocks.count == c.depth else { return self }
+    var result = self
+    result.architecture.configuration.groups = nil
+    result.architecture.configuration.innerGroups = 1
+    result.architecture.configuration.layers = c.depth
+    result.weights = weights.map { weight in
+      for depth in 0..<c.depth where weight.name.hasPrefix(c.block(at: depth) + ".") {
+        return weight.renamed("layers.\(depth)" + weight.name.dropFirst(c.block(at: depth).count))
+      }
+      return weight
+    }
+    return result
   }
 }
 
