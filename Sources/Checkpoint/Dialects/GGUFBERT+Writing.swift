@@ -3,15 +3,7 @@ extension GGUFBERT {
     let architecture = model.architecture
     try check(architecture)
     try checkBlocks(model)
-    var tensors: [Tensor] = []
-    var rows: [Spelling.Row] = []
-    func add(_ tensor: Tensor, _ sources: [String], _ operation: String) {
-      tensors.append(tensor)
-      rows.append(
-        Spelling.Row(
-          target: tensor.name, sources: sources, operation: operation, dtype: tensor.dtype,
-          shape: tensor.shape))
-    }
+    var spelled = SpelledTensors()
     for row in try GGUFBERT.table.spell(model.weights, framework: "llama.cpp's BERT") {
       // ggml adds and normalizes in single precision only.
       let isWide =
@@ -19,19 +11,18 @@ extension GGUFBERT {
         || ["token_types.weight", "position_embd.weight"].contains(row.tensor.name)
       let tensor = isWide ? row.tensor.cast(to: .f32) : row.tensor
       let steps = tensor.dtype == row.tensor.dtype ? [] : ["cast f32"]
-      add(
-        tensor, row.sources,
+      spelled.add(
+        tensor, from: row.sources,
         ([row.operation] + steps).filter { !$0.isEmpty }.joined(separator: ", "))
     }
-    let carried = model.carried.flatMap(\.tensors)
-    for tensor in carried { add(tensor, [tensor.name], "carried") }
+    spelled.carry(model.carried)
     return Spelling(
       checkpoint: Checkpoint(
-        format: format, groups: [Group(name: "", tensors: tensors)],
-        attributes: metadata(architecture.configuration, tensors)),
-      configuration: json(architecture.configuration), rows: rows,
+        format: format, groups: spelled.groups,
+        attributes: metadata(architecture.configuration, spelled.tensors)),
+      configuration: json(architecture.configuration), rows: spelled.rows,
       loadsAs: "llama-embedding --model file --pooling cls|mean|none", missing: [],
-      unexpected: carried.map(\.name), remarks: try remarks(architecture))
+      unexpected: spelled.carried, remarks: try remarks(architecture))
   }
 
   // MARK: Limits

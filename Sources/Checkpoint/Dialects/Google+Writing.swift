@@ -12,22 +12,13 @@ extension Google {
     }
     let written = try spelling.table(architecture.configuration).spell(
       weights, framework: "\(name)'s \(architecture.family)")
-    var tensors: [Tensor] = []
-    var rows: [Spelling.Row] = []
-    func add(_ tensor: Tensor, _ sources: [String], _ operation: String) {
-      tensors.append(tensor)
-      rows.append(
-        Spelling.Row(
-          target: tensor.name, sources: sources, operation: operation, dtype: tensor.dtype,
-          shape: tensor.shape))
-    }
-    for row in written { add(row.tensor, row.sources, row.operation) }
-    let carried = model.carried.flatMap(\.tensors)
-    for tensor in carried { add(tensor, [tensor.name], "carried") }
+    var spelled = SpelledTensors()
+    for row in written { spelled.add(row) }
+    spelled.carry(model.carried)
     return Spelling(
-      checkpoint: Checkpoint(format: format, groups: [Group(name: "", tensors: tensors)]),
-      configuration: json(model, spelling), rows: rows,
-      loadsAs: loadsAs(architecture, spelling), missing: [], unexpected: carried.map(\.name),
+      checkpoint: Checkpoint(format: format, groups: spelled.groups),
+      configuration: json(model, spelling), rows: spelled.rows,
+      loadsAs: loadsAs(architecture, spelling), missing: [], unexpected: spelled.carried,
       remarks: remarks, contract: architecture.family == "nezha" ? .rounding : .exact)
   }
 

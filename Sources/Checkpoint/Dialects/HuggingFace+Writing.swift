@@ -14,15 +14,7 @@ extension HuggingFace {
     let spelling = try spelling(of: architecture.family)
     try HuggingFaceLimits(architecture: architecture, spelling: spelling).check()
     let fit = try fit(model, spelling)
-    var tensors: [Tensor] = []
-    var rows: [Spelling.Row] = []
-    func add(_ tensor: Tensor, _ sources: [String], _ operation: String) {
-      tensors.append(tensor)
-      rows.append(
-        Spelling.Row(
-          target: tensor.name, sources: sources, operation: operation, dtype: tensor.dtype,
-          shape: tensor.shape))
-    }
+    var spelled = SpelledTensors()
     let written = try fit.table.spell(
       model.weights + identityProjection(architecture, model), alternative: fit.alternative,
       framework: "transformers' \(architecture.family)")
@@ -30,23 +22,20 @@ extension HuggingFace {
       row.tensor.aliases = spelling.ties.filter {
         row.canonical == [$0.canonical] && $0.isThere(fit.type, architecture.configuration)
       }.map { $0.name(in: fit.type) }
-      add(row.tensor, row.sources, row.operation)
+      spelled.add(row)
     }
     if architecture.family == "roformer" {
       let table = sinusoidTable(architecture.configuration, fit).cast(to: precision(model))
-      add(table, [], "made: sinusoids")
+      spelled.add(table, from: [], "made: sinusoids")
     }
-    for group in model.carried {
-      for tensor in group.tensors { add(tensor, [tensor.name], "carried") }
-    }
-    let carried = model.carried.flatMap(\.tensors).map(\.name)
+    spelled.carry(model.carried)
     return Spelling(
       checkpoint: Checkpoint(
-        format: format, groups: [Group(name: "", tensors: tensors)],
+        format: format, groups: spelled.groups,
         attributes: [Attribute("format", text: "pt")]),
-      configuration: try json(model, fit, spelling), rows: rows,
+      configuration: try json(model, fit, spelling), rows: spelled.rows,
       loadsAs: "\(fit.type.name).from_pretrained(folder)", missing: fit.missing,
-      unexpected: fit.unexpected + carried, remarks: try remarks(model, fit))
+      unexpected: fit.unexpected + spelled.carried, remarks: try remarks(model, fit))
   }
 
   // MARK: Classes
