@@ -143,6 +143,31 @@ import Testing
     #expect(text.output.contains("no known mistake explains"))
   }
 
+  @Test func `a CRF's learning-rate multiplier is recognised`() throws {
+    let folder = try TemporaryFolder()
+    let (good, bad) = (Command.fixtures + "/b4k-crf/weights.h5", folder.file("bad.h5"))
+    var checkpoint = try Opening(good).checkpoint
+    for group in checkpoint.groups.indices {
+      for index in checkpoint.groups[group].tensors.indices
+      where checkpoint.groups[group].tensors[index].name.hasSuffix("/trans:0") {
+        let tensor = checkpoint.groups[group].tensors[index]
+        checkpoint.groups[group].tensors[index] = Tensor(
+          name: tensor.name, shape: tensor.shape, values: try tensor.floats().map { $0 * 1000 })
+      }
+    }
+    let output = Output(overwrite: false, inputs: [])
+    try KerasHDF5().write(checkpoint, to: bad, in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    let config = Command.fixtures + "/b4k-crf/config.json"
+    let result = try Command.run("verify", good, bad, "--config-b", config, "--json")
+    #expect(result.code == 1, "\(result.errors)")
+    let causes = result.json?["diagnosis"]?["causes"]?.array ?? []
+    #expect(causes.map { $0["kind"]?.string } == ["scaled"])
+    #expect(causes.first?["explanation"]?.string?.contains("1000 times") == true)
+    #expect(causes.first?["hint"]?.string?.contains("lr_multiplier") == true)
+    #expect(result.json?["diagnosis"]?["complete"] == .bool(true))
+  }
+
   /// The fixture's file with its weights changed.
   private static func write(_ path: String, _ test: Break) throws {
     let opening = try Opening(bert)
