@@ -122,6 +122,10 @@ extension Dialect {
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
   ) throws(CheckpointError) {
+    try refuse(said)
+  }
+  /// Refuses what is said of heads, where the framework's own names tell them.
+  func refuse(_ said: [(name: String, value: String)]) throws(CheckpointError) {
     guard let first = said.first else { return }
     throw CheckpointError(
       .usage, Place(member: "--set head.\(first.name)"), "\(name) names its heads itself")

@@ -154,10 +154,7 @@ public struct Google: Dialect {
     _ binding: inout Binding, of checkpoint: Checkpoint, configuration: JSON?,
     said: [(name: String, value: String)]
   ) throws(CheckpointError) {
-    if let first = said.first {
-      throw CheckpointError(
-        .usage, Place(member: "--set head.\(first.name)"), "\(name) names its heads itself")
-    }
+    try refuse(said)
     for top in GoogleFamily.tops {
       guard
         let kernel = binding.weights.first(where: { $0.name == "head.\(top.name).kernel" })?.tensor,
