@@ -2,8 +2,9 @@
 public struct Correspondence: Sendable, Equatable {
   /// What was promised.
   public var contract: Contract
-  /// Token ids of the source by those of the result, or `nil` when they are the same.
-  public var tokens: [Int]?
+  /// The source's token id for each of the result, `nil` for a token that is new; or `nil` when all
+  /// are the same.
+  public var tokens: [Int?]?
   /// Values of the source that have another name in the result.
   public var renamed: [String: String]
   /// Values of the source that the result does not have.
@@ -32,7 +33,7 @@ public struct Correspondence: Sendable, Equatable {
   }
 
   public init(
-    contract: Contract = .exact, tokens: [Int]? = nil, renamed: [String: String] = [:],
+    contract: Contract = .exact, tokens: [Int?]? = nil, renamed: [String: String] = [:],
     removed: Set<String> = [], rewritten: Set<String> = []
   ) {
     self.contract = contract
@@ -46,7 +47,7 @@ public struct Correspondence: Sendable, Equatable {
   public func followed(by next: Correspondence) -> Correspondence {
     var result = Correspondence(contract: max(contract, next.contract))
     switch (tokens, next.tokens) {
-    case (let first?, let second?): result.tokens = second.map { first[$0] }
+    case (let first?, let second?): result.tokens = second.map { $0.flatMap { first[$0] } }
     case (let first, let second): result.tokens = first ?? second
     }
     result.renamed = next.renamed
@@ -56,6 +57,15 @@ public struct Correspondence: Sendable, Equatable {
       next.removed.map { gone in renamed.first { $0.value == gone }?.key ?? gone })
     result.rewritten = rewritten.union(next.rewritten)
     return result
+  }
+
+  /// The result's token id by the source's, or `nil` when all are the same.
+  public var newTokens: [Int: Int]? {
+    tokens.map { tokens in
+      Dictionary(
+        tokens.enumerated().compactMap { number, source in source.map { ($0, number) } }
+      ) { first, _ in first }
+    }
   }
 
   /// The result's name of a source's value, or `nil` when it is gone.

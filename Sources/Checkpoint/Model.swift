@@ -16,6 +16,8 @@ public struct Model: Sendable {
   public var settings: [Setting]
   /// The configuration file's content, when there was one.
   public var configuration: JSON?
+  /// The vocabulary, where a transform needs it; whoever applies one reads it for that.
+  public var vocabulary: Vocabulary?
   /// The dialect that it was read from.
   public var dialect: String
   /// What people should know.

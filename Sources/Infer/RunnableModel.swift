@@ -58,6 +58,9 @@ public struct RunnableModel: Sendable {
     return copy
   }
 
+  /// Whether there is a weight of that name and shape.
+  func has(_ name: String, of shape: Shape) -> Bool { weights[name]?.shape == shape }
+
   /// The canonical names of all weights.
   var weightNames: [String] { weights.keys.sorted() }
 

@@ -96,13 +96,14 @@ public struct TextInputs: Sendable {
     }
   }
 
-  /// Rows of ids of different lengths, padded with 0 to the longest.
-  public init(rows: [(tokens: [Int32], segments: [Int32])]) {
+  /// Rows of ids of different lengths, padded to the longest.
+  public init(rows: [(tokens: [Int32], segments: [Int32])], padding: Int32 = 0) {
     let length = max(rows.map(\.tokens.count).max() ?? 0, 1)
-    var tokens = NDArray<Float>(zeros: [rows.count, length])
-    var segments = tokens
-    var mask = tokens
-    var positions = tokens
+    var segments = NDArray<Float>(zeros: [rows.count, length])
+    var tokens = NDArray(
+      shape: segments.shape, values: segments.values.map { _ in Float(padding) })
+    var mask = segments
+    var positions = segments
     for (row, ids) in rows.enumerated() {
       for position in ids.tokens.indices {
         tokens.values[row * length + position] = Float(ids.tokens[position])

@@ -20,15 +20,18 @@ public struct FoldDecoderScale: ModelTransform {
       : "a decoder's factor 1/√hidden goes into its output weights"
   }
   public var contract: Correspondence.Contract { .rounding }
+  public var precondition: String {
+    isInverse ? "a language model that does not scale them" : "a language model that scales them"
+  }
+  public var inverse: String { isInverse ? "fold-decoder-scale" : "unfold-decoder-scale" }
 
   public func apply(
     to model: Model, _ arguments: TransformArguments
-  ) throws(CheckpointError) -> (Model, Correspondence) {
+  ) throws(CheckpointError) -> ModelChange {
     var result = model
     let c = model.architecture.configuration
     guard c.scalesDecoder != isInverse, model.architecture.heads.contains(.lm) else {
-      throw CheckpointError(
-        .unsupported, Place(),
+      throw refusal(
         isInverse
           ? "this \(model.architecture.family) scales a decoder's states already, or has none"
           : "this \(model.architecture.family) does not scale a decoder's states; there is nothing to "
@@ -36,26 +39,20 @@ public struct FoldDecoderScale: ModelTransform {
     }
     let root = Double(c.hiddenSize).squareRoot()
     let factor = isInverse ? root : 1 / root
+    let step = isInverse ? "multiplied by √hidden" : "divided by √hidden"
     result.architecture.configuration.scalesDecoder = isInverse
     let name = c.projection ? "lm.projection.kernel" : "lm.kernel"
     if let index = result.weights.firstIndex(where: { $0.name == name }) {
-      result.weights[index] = try scaled(result.weights[index], by: factor)
+      result.weights[index] = result.weights[index].scaled(by: factor, step)
     } else if let table = model["embeddings.token"], c.tiesDecoder, !c.projection {
       var kernel = table.renamed(name, operation: "transposed")
       kernel.tensor = table.tensor.transposed()
       kernel.tensor.aliases = []
-      result.weights.append(try scaled(kernel, by: factor))
+      result.weights.append(kernel.scaled(by: factor, step))
       result.architecture.configuration.tiesDecoder = false
     } else {
       throw CheckpointError(.mismatch, .tensor(name), "is missing")
     }
-    return (result, Correspondence(contract: contract, rewritten: [name]))
-  }
-
-  private func scaled(_ weight: Weight, by factor: Double) throws(CheckpointError) -> Weight {
-    var copy = weight.renamed(
-      weight.name, operation: isInverse ? "multiplied by √hidden" : "divided by √hidden")
-    copy.tensor = try weight.tensor.scaled(by: factor)
-    return copy
+    return ModelChange(result, Correspondence(contract: contract, rewritten: [name]))
   }
 }

@@ -11,8 +11,8 @@ public struct Rename: CheckpointTransform {
   public var name: String { "rename" }
   public var summary: String { "tensors get other names, by a pattern with *" }
   public var contract: Correspondence.Contract { .exact }
-  public var usage: String { "rename='OLD=>NEW'" }
-  public var takesText: Bool { true }
+  public var inverse: String { "rename=NEW=>OLD" }
+  public var value: TransformValue { .text("'OLD=>NEW'") }
 
   public func apply(
     to checkpoint: Checkpoint, _ arguments: TransformArguments

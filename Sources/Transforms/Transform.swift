@@ -1,7 +1,7 @@
 public import Checkpoint
 
-/// A pure function on models or on checkpoints: it never opens a file and reads payload only when its
-/// result is read.
+/// A pure function on models or on checkpoints: it never opens a file. What it changes is computed when
+/// the result is read; only what it must know beforehand (how far layers are apart) is read at once.
 ///
 /// A new transform is one file with one type that conforms to ``ModelTransform`` or
 /// ``CheckpointTransform`` and one line in ``TransformRegistry``. Its documentation states the algebra,
@@ -12,17 +12,63 @@ public protocol Transform: Sendable {
   var name: String { get }
   /// One line for people.
   var summary: String { get }
-  /// What it promises of the outputs.
+  /// What it promises of the outputs, at least.
   var contract: Correspondence.Contract { get }
-  /// What `--apply name=VALUE:key=value` takes, for people; empty without arguments.
-  var usage: String { get }
-  /// Whether all that follows `name=` is one value, colons included.
-  var takesText: Bool { get }
+  /// What a model must be, for people; empty where any will do.
+  var precondition: String { get }
+  /// The step that undoes it, for people; empty where none does.
+  var inverse: String { get }
+  /// What stands behind `name=`.
+  var value: TransformValue { get }
+  /// What may follow as `:key=value`.
+  var options: [TransformOption] { get }
+  /// Whether it needs ``Model/vocabulary``, where there is one.
+  var usesVocabulary: Bool { get }
 }
 
 extension Transform {
-  public var usage: String { "" }
-  public var takesText: Bool { false }
+  public var precondition: String { "" }
+  public var inverse: String { "" }
+  public var value: TransformValue { .none }
+  public var options: [TransformOption] { [] }
+  public var usesVocabulary: Bool { false }
+
+  /// How a step is written, for people: `widen-key-size=N[:fresh=zeros|half]`.
+  public var usage: String {
+    let head =
+      switch value {
+      case .none: name
+      case .optional(let what): "\(name)[=\(what)]"
+      case .required(let what), .text(let what), .file(let what): "\(name)=\(what)"
+      }
+    return head + options.map { "[:\($0.name)=\($0.values)]" }.joined()
+  }
+}
+
+/// What a transform takes behind `name=`; each says what it is, for people.
+public enum TransformValue: Sendable, Equatable {
+  case none
+  case optional(String)
+  case required(String)
+  /// All that follows, colons included.
+  case text(String)
+  /// The path of a file, whose content the transform gets.
+  case file(String)
+}
+
+/// A value that a transform takes by its name.
+public struct TransformOption: Sendable, Equatable {
+  public var name: String
+  /// What it may be, for people: `zeros|half`, `N`.
+  public var values: String
+  /// What it does, and what holds without it.
+  public var summary: String
+
+  public init(_ name: String, _ values: String, _ summary: String) {
+    self.name = name
+    self.values = values
+    self.summary = summary
+  }
 }
 
 /// A transform of what tensors mean.
@@ -33,7 +79,42 @@ public protocol ModelTransform: Transform {
   ///   when the arguments are wrong.
   func apply(
     to model: Model, _ arguments: TransformArguments
-  ) throws(CheckpointError) -> (Model, Correspondence)
+  ) throws(CheckpointError) -> ModelChange
+}
+
+/// A model and how it came from another.
+public struct ModelChange: Sendable {
+  /// Weights that were computed are not rounded yet (``Weight/rounded()``).
+  public var model: Model
+  public var correspondence: Correspondence
+  /// What was measured on the way.
+  public var findings: [Finding]
+
+  public init(
+    _ model: Model, _ correspondence: Correspondence = Correspondence(), findings: [Finding] = []
+  ) {
+    self.model = model
+    self.correspondence = correspondence
+    self.findings = findings
+  }
+}
+
+/// A number that a transform measured, for people and programs.
+public struct Finding: Sendable, Equatable {
+  /// The transform's name.
+  public var transform: String
+  /// What it is about: `layers.3`, `layers.0.attention, head 2`.
+  public var subject: String
+  /// What was measured: `distance from the mean`.
+  public var quantity: String
+  public var value: Double
+
+  public init(_ transform: String, _ subject: String, _ quantity: String, _ value: Double) {
+    self.transform = transform
+    self.subject = subject
+    self.quantity = quantity
+    self.value = value
+  }
 }
 
 /// A transform of tensors as they are stored, which needs to know no meaning.
@@ -67,98 +148,5 @@ public struct CheckpointChange: Sendable {
     var names = renamed
     for (new, old) in next.renamed { names[new] = renamed[old] ?? old }
     return CheckpointChange(next.checkpoint, left: left + next.left, renamed: names)
-  }
-}
-
-/// What stands behind a transform's name: `name=VALUE:key=value:…`.
-public struct TransformArguments: Sendable, Equatable {
-  public var value: String?
-  public var options: [String: String]
-
-  public init(value: String? = nil, options: [String: String] = [:]) {
-    self.value = value
-    self.options = options
-  }
-}
-
-/// A transform with its arguments, as a user asks for it.
-public struct TransformStep: Sendable {
-  public let transform: any Transform
-  public let arguments: TransformArguments
-
-  /// Parses `name`, `name=VALUE` or `name=VALUE:key=value:key=value`.
-  ///
-  /// - Throws: ``CheckpointError`` of kind `usage`.
-  public init(parsing text: String) throws(CheckpointError) {
-    let name = text.prefix { $0 != "=" && $0 != ":" }
-    transform = try TransformRegistry.named(String(name))
-    var parts =
-      transform.takesText
-      ? [text] : text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    let head = parts.removeFirst().split(separator: "=", maxSplits: 1).map(String.init)
-    var options: [String: String] = [:]
-    for part in parts {
-      let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
-      guard pair.count == 2, options.updateValue(pair[1], forKey: pair[0]) == nil else {
-        throw CheckpointError(
-          .usage, Place(member: "--apply \(text)"), "\"\(part)\" is not key=value, or stands twice")
-      }
-    }
-    arguments = TransformArguments(value: head.count > 1 ? head[1] : nil, options: options)
-    if transform.usage.isEmpty, arguments != TransformArguments() {
-      throw CheckpointError(
-        .usage, Place(member: "--apply \(text)"), "\(transform.name) takes no arguments")
-    }
-  }
-}
-
-/// The list of transforms.
-public enum TransformRegistry {
-  public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
-  ]
-
-  /// The transform of that name.
-  public static func named(_ name: String) throws(CheckpointError) -> any Transform {
-    if let transform = all.first(where: { $0.name == name }) { return transform }
-    throw CheckpointError(
-      .usage, Place(), "there is no transform \"\(name)\"",
-      hint: "known transforms: \(all.map(\.name).joined(separator: ", "))")
-  }
-
-  /// Applies the steps that need a model, one after the other.
-  ///
-  /// - Throws: ``CheckpointError`` of kind `usage` when a step on stored tensors follows one of them.
-  public static func apply(
-    _ steps: [TransformStep], to model: Model
-  ) throws(CheckpointError) -> (Model, Correspondence) {
-    var model = model
-    var whole = Correspondence()
-    for step in steps {
-      guard let transform = step.transform as? any ModelTransform else {
-        throw CheckpointError(
-          .usage, Place(member: "--apply \(step.transform.name)"),
-          "works on tensors as they are stored, so it comes before steps on the model")
-      }
-      let (next, relation) = try transform.apply(to: model, step.arguments)
-      model = try next.checked()
-      whole = whole.followed(by: relation)
-    }
-    return (model, whole)
-  }
-
-  /// Applies the steps on stored tensors that come first.
-  ///
-  /// - Returns: what they made of the checkpoint, and the steps that remain.
-  public static func apply(
-    _ steps: [TransformStep], to checkpoint: Checkpoint
-  ) throws(CheckpointError) -> (CheckpointChange, rest: [TransformStep]) {
-    var change = CheckpointChange(checkpoint)
-    var rest = steps[...]
-    while let step = rest.first, let transform = step.transform as? any CheckpointTransform {
-      change = change.followed(by: try transform.apply(to: change.checkpoint, step.arguments))
-      rest.removeFirst()
-    }
-    return (change, Array(rest))
   }
 }

@@ -4,7 +4,7 @@ public import Checkpoint
 ///
 /// Algebra: depth i applied the block b(i) = group ⌊i·G/L⌋, inner layer j; the result's layer
 /// i·J + j holds a copy of it. The same operations run on the same numbers, so every value is equal
-/// to the bit. Afterwards the layers can be trained apart. Inverse: averaging equal layers.
+/// to the bit. Afterwards the layers can be trained apart. Inverse: ``Tie``.
 /// Source: `ALBERT_Unshared` of bert4keras; `group_idx` in transformers' `modeling_albert.py`.
 public struct Untie: ModelTransform {
   public init() {}
@@ -12,15 +12,16 @@ public struct Untie: ModelTransform {
   public var name: String { "untie" }
   public var summary: String { "ALBERT's shared layers become one layer per depth" }
   public var contract: Correspondence.Contract { .exact }
+  public var precondition: String { "layers are shared in groups" }
+  public var inverse: String { "tie" }
 
   public func apply(
     to model: Model, _ arguments: TransformArguments
-  ) throws(CheckpointError) -> (Model, Correspondence) {
+  ) throws(CheckpointError) -> ModelChange {
     var result = model
     let configuration = model.architecture.configuration
     guard configuration.groups != nil else {
-      throw CheckpointError(
-        .unsupported, Place(),
+      throw refusal(
         "\(model.architecture.family) has its own weights in each of its "
           + "\(configuration.layers) layers already; untie needs shared ones")
     }
@@ -46,6 +47,6 @@ public struct Untie: ModelTransform {
     result.architecture.configuration.layers = configuration.depth
     result.architecture.configuration.groups = nil
     result.architecture.configuration.innerGroups = 1
-    return (result, Correspondence(contract: contract))
+    return ModelChange(result, Correspondence(contract: contract))
   }
 }

@@ -57,8 +57,11 @@ struct Conversion {
   let remarks: [String]
   private let checkpoint: Checkpoint
   private let configuration: JSON?
-  /// One that the source holds among its weights.
+  /// The vocabulary to write, where it is not the file beside the source as it stands.
   private let vocabulary: Vocabulary?
+  /// What transforms measured.
+  let findings: [Finding]
+  private let unrounded: [String: Tensor]
   private let notRun: String?
   /// The dialect that spells the result, or `nil` when names stay as they are.
   private let dialect: (any Dialect)?
@@ -75,6 +78,8 @@ struct Conversion {
     drops = plan.drops
     configuration = plan.configuration
     vocabulary = plan.vocabulary
+    findings = plan.findings
+    unrounded = plan.unrounded
     notRun = plan.notRun
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
@@ -163,8 +168,8 @@ struct Conversion {
         keepsTies: dialect == nil))
     // A vocabulary that another model left in the folder would be taken for this one's.
     try put(
-      opening.vocabulary.map { try File.contents(of: $0) }
-        ?? vocabulary.map { Array($0.text.utf8) }, destination.vocabulary, output)
+      vocabulary.map { Array($0.text.utf8) }
+        ?? opening.vocabulary.map { try File.contents(of: $0) }, destination.vocabulary, output)
     if let configuration {
       try put(Array((configuration.pretty + "\n").utf8), destination.configuration, output)
     } else {
@@ -233,13 +238,15 @@ struct Conversion {
       var correspondence = correspondence
       if let dtype = request.dtype, dtype.isNarrowerThanF32 { correspondence.contract = .lossy }
       let source = try RunnableModel(model)
+      let configuration = model.architecture.configuration
       proof.verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: Probes.text(
-          for: model.architecture.configuration, of: model.architecture.family, rows: 3,
+          for: configuration.common(with: transformed.architecture.configuration),
+          of: model.architecture.family, tokens: correspondence.tokens?.compactMap(\.self), rows: 3,
           longest: 16),
         expecting: held(transformed.architecture), correspondence: correspondence,
-        options: request.tolerances)
+        unrounded: request.dtype == nil ? unrounded : [:], options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
     } catch let error as CheckpointError where dialect == nil {

@@ -11,8 +11,13 @@ extension Conversion {
     var spelling: Spelling?
     var checkpoint: Checkpoint
     var configuration: JSON?
-    /// What the source's file of weights holds, where no vocabulary lies beside it.
+    /// The vocabulary to write, unless it is the file beside the source as it stands: what the
+    /// source's file of weights holds, or what a transform made.
     var vocabulary: Vocabulary?
+    /// What transforms measured.
+    var findings: [Finding] = []
+    /// Weights as they were computed, by canonical name, where writing rounds them.
+    var unrounded: [String: Tensor] = [:]
     var rows: [Spelling.Row] = []
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
@@ -86,12 +91,20 @@ extension Conversion {
       _ request: Request, _ opening: Opening, _ steps: [TransformStep],
       _ remarks: inout [String]
     ) throws {
-      let source = try opening.model(of: checkpoint)
+      var source = try opening.model(of: checkpoint)
       let target = try DialectRegistry.named(request.dialect ?? source.dialect)
       dialect = target
       model = source
       remarks += source.warnings
-      var (result, relation) = try TransformRegistry.apply(steps, to: source)
+      if steps.contains(where: \.transform.usesVocabulary) {
+        source.vocabulary =
+          try opening.vocabulary.map { path throws(CheckpointError) in
+            try Vocabulary(contentsOf: path)
+          } ?? DialectRegistry.named(source.dialect).vocabulary(in: opening.checkpoint)
+      }
+      let change = try TransformRegistry.apply(steps, to: source)
+      var (result, relation) = (change.model, change.correspondence)
+      findings = change.findings
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
@@ -106,24 +119,32 @@ extension Conversion {
           .map { try $0.converted(to: request.dtype) }
         return group.tensors.isEmpty ? nil : group
       }
+      for weight in result.weights where weight.rounding != nil {
+        unrounded[weight.name] = weight.tensor
+      }
       result.weights = try result.weights.map { weight in
-        var copy = weight
-        copy.tensor = try weight.tensor.converted(to: request.dtype)
+        // What was computed is rounded once, also where another precision is asked for.
+        var copy = request.dtype == nil ? weight.rounded() : weight
+        copy.tensor = try copy.tensor.converted(to: request.dtype)
         let dtype = copy.tensor.dtype
-        if dtype != weight.tensor.dtype {
+        if dtype != weight.rounding ?? weight.tensor.dtype {
           copy.operation = [weight.operation, "cast \(dtype.rawValue)"]
             .filter { !$0.isEmpty }.joined(separator: ", ")
         }
         return copy
       }
-      if opening.vocabulary == nil {
+      if relation.tokens != nil {
+        vocabulary = result.vocabulary
+      } else if opening.vocabulary == nil {
         vocabulary = try DialectRegistry.named(source.dialect)
           .vocabulary(in: opening.checkpoint)
       }
       let own = vocabulary
       let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
-        guard let path = opening.vocabulary else { return own }
-        return try Vocabulary(contentsOf: path)
+        if let own { return own }
+        return try opening.vocabulary.map { path throws(CheckpointError) in
+          try Vocabulary(contentsOf: path)
+        }
       }
       // A layer on top that the framework has otherwise (logits for probabilities) is another value.
       for (own, held) in zip(

@@ -80,7 +80,10 @@ struct Transforms: ParsableCommand, JSONCommand {
       rows: TransformRegistry.all.map {
         .init(
           name: $0.name, aliases: [], summary: $0.summary,
-          more: [("contract", .string($0.contract.rawValue)), ("usage", .string($0.usage))])
+          more: [
+            ("contract", .string($0.contract.rawValue)), ("usage", .string($0.usage)),
+            ("precondition", .string($0.precondition)), ("inverse", .string($0.inverse)),
+          ])
       }
     ).print(output)
   }

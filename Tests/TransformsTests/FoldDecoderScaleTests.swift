@@ -23,7 +23,9 @@ import Transforms
   }
 
   private func folded(_ model: Model) throws -> (Model, Correspondence) {
-    try TransformRegistry.apply([TransformStep(parsing: "fold-decoder-scale")], to: model)
+    let change = try TransformRegistry.apply(
+      [TransformStep(parsing: "fold-decoder-scale")], to: model)
+    return (change.model, change.correspondence)
   }
 
   @Test func `a decoder of its own takes the factor`() throws {
@@ -43,9 +45,10 @@ import Transforms
   @Test func `the inverse gives the weights back, and bert4keras holds the result`() throws {
     let model = try t5(ties: false)
     let there = try folded(model).0
-    let (back, relation) = try TransformRegistry.apply(
+    let change = try TransformRegistry.apply(
       [TransformStep(parsing: "unfold-decoder-scale")], to: there)
-    #expect(relation.rewritten == ["lm.kernel"])
+    let back = change.model
+    #expect(change.correspondence.rewritten == ["lm.kernel"])
     #expect(back.architecture == model.architecture)
     // √4 is exact in binary.
     #expect(try back["lm.kernel"]?.tensor.floats() == model["lm.kernel"]?.tensor.floats())

@@ -226,6 +226,9 @@ public struct Weight: Sendable {
   public var sources: [String]
   /// What was done, for people: empty for a plain copy.
   public var operation: String
+  /// The type to which a tensor that was computed in Float64 is rounded when it is written; `nil` for
+  /// one that is as it was stored.
+  public var rounding: DType?
 
   public init(_ name: String, _ tensor: Tensor, sources: [String], operation: String = "") {
     self.name = name
@@ -239,6 +242,15 @@ public struct Weight: Sendable {
     var copy = self
     copy.name = name
     copy.operation = [operation, step].filter { !$0.isEmpty }.joined(separator: ", ")
+    return copy
+  }
+
+  /// The weight as it is written: what was computed is rounded, once.
+  public func rounded() -> Weight {
+    guard let rounding else { return self }
+    var copy = self
+    copy.tensor = tensor.cast(to: rounding)
+    copy.rounding = nil
     return copy
   }
 }

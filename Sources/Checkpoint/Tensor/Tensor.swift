@@ -169,6 +169,13 @@ public struct Tensor: Sendable {
   /// - Throws: ``CheckpointError`` on reading, when a finite value becomes infinite.
   public func cast(to target: DType) -> Tensor {
     guard target != dtype else { return self }
+    // What is computed is rounded once, to the type that is asked for.
+    if let computed = payload as? RowsPayload, dtype == .f64, !target.isQuantized, !target.isPacked
+    {
+      return Tensor(
+        name: name, aliases: aliases, dtype: target, shape: shape,
+        payload: computed.rounded(to: target))
+    }
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,
       payload: CastPayload(source: self, target: target))

@@ -8,12 +8,13 @@ public enum Probes {
   /// on what is padding.
   ///
   /// - Parameters:
+  ///   - tokens: the ids to draw from instead, where not all will do.
   ///   - rows: at least 1.
   ///   - longest: the longest row; cut to the position table, and drawn out to where a family's
   ///     distances stop to count.
   public static func text(
-    for configuration: Configuration, of family: String, rows: Int = 4, longest: Int = 24,
-    seed: UInt64 = 1
+    for configuration: Configuration, of family: String, tokens: [Int]? = nil, rows: Int = 4,
+    longest: Int = 24, seed: UInt64 = 1
   ) -> TextInputs {
     let c = configuration
     let position = try? ArchitectureRegistry.named(family).structure.position
@@ -25,27 +26,28 @@ public enum Probes {
       }
     var random = SplitMix64(seed: seed)
     // Positions behind a padding id begin behind its row of the table.
-    // Decomposed positions reach as far as the table's rows pair with each other.
     let room =
-      c.hierarchicalPosition != nil
-      ? c.positions * c.positions
-      : c.positions
-        - (position == .absoluteAfterPadding || c.paddingToken > 0 ? c.paddingToken + 1 : 0)
+      c.reach - (position == .absoluteAfterPadding || c.paddingToken > 0 ? c.paddingToken + 1 : 0)
     let longest = max(1, c.positions > 0 ? min(wanted, room) : wanted)
     func batch(_ longest: Int) -> [(tokens: [Int32], segments: [Int32])] {
       (0..<max(rows, 1)).map { row in
         let length = max(min(2, longest), longest - row * longest / max(rows - 1, 1))
         let second = length - length / 3  // where the second segment begins
-        let last = Int32(clamping: max(c.vocabularySize - 1, 1))
+        let last = max(c.vocabularySize - 1, 1)
         return (
-          (0..<length).map { _ in Int32.random(in: 1...last, using: &random) },
+          (0..<length).map { _ in
+            let id =
+              tokens?.randomElement(using: &random) ?? Int.random(in: 1...last, using: &random)
+            return Int32(clamping: id)
+          },
           (0..<length).map { $0 >= second && c.segments > 1 ? 1 : 0 }
         )
       }
     }
-    var arrays = TextInputs(rows: batch(longest)).arrays
+    let padding = Int32(clamping: tokens?.min() ?? 0)
+    var arrays = TextInputs(rows: batch(longest), padding: padding).arrays
     // What only some models take: a decoder's shorter rows, states, a condition.
-    let targets = TextInputs(rows: batch(max(1, longest * 2 / 3))).arrays
+    let targets = TextInputs(rows: batch(max(1, longest * 2 / 3)), padding: padding).arrays
     arrays[Input.decoderTokens] = targets[Input.tokens]
     arrays[Input.decoderMask] = targets[Input.mask]
     func noise(_ shape: [Int]) -> NDArray<Float> {
@@ -61,14 +63,18 @@ public enum Probes {
 }
 
 extension Configuration {
+  /// Positions that the table of positions can tell: decomposed ones reach as far as its rows pair
+  /// with each other.
+  var reach: Int { hierarchicalPosition != nil ? positions * positions : positions }
+
   /// The sizes that inputs must keep to when two models take the same ones.
   public func common(with other: Configuration) -> Configuration {
     var common = self
     common.vocabularySize = min(vocabularySize, other.vocabularySize)
     // A model without a table takes any length.
     common.positions =
-      positions == 0 || other.positions == 0
-      ? max(positions, other.positions) : min(positions, other.positions)
+      reach == 0 || other.reach == 0 ? max(reach, other.reach) : min(reach, other.reach)
+    common.hierarchicalPosition = nil
     common.paddingToken = max(paddingToken, other.paddingToken)
     common.segments = min(segments, other.segments)
     return common

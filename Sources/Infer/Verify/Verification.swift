@@ -71,12 +71,16 @@ public struct VerificationOptions: Sendable {
 extension Verification {
   /// Runs both models on corresponding inputs and compares every value that both have.
   ///
-  /// - Parameter expected: what the result should say of itself; the source's own architecture
-  ///   unless a transform changed it.
+  /// - Parameters:
+  ///   - expected: what the result should say of itself; the source's own architecture unless a
+  ///     transform changed it.
+  ///   - unrounded: weights of the result as they were computed, before each was rounded to its stored
+  ///     type; the judge goes by them, so that rounding is told from breakage in every type.
   public init(
     _ source: RunnableModel, _ result: RunnableModel, inputs: TextInputs,
     expecting expected: FamilyArchitecture? = nil,
-    correspondence: Correspondence = Correspondence(), options: VerificationOptions
+    correspondence: Correspondence = Correspondence(), unrounded: [String: Tensor] = [:],
+    options: VerificationOptions
   ) throws {
     contract = correspondence.contract
     let limit: Double? = options.relative ?? (contract == .lossy ? nil : 1e-5)
@@ -91,13 +95,14 @@ extension Verification {
     var pairs: [(source: String, result: String)] = []
     var seen: Set<String> = []
     onlyInSource = []
+    let vocabulary = VocabularyAxis(source.graph, correspondence)
     for name in source.graph.valueNames + source.outputNames where seen.insert(name).inserted {
-      guard let other = correspondence.name(of: name) else { continue }
+      guard let other = correspondence.name(of: name), !vocabulary.isShare(name) else { continue }
       if theirs.contains(other) { pairs.append((name, other)) } else { onlyInSource.append(name) }
     }
     onlyInResult = theirs.subtracting(pairs.map(\.result)).sorted(by: Natural.less)
 
-    if let misfit = Verification.misfit(pairs, source.graph, result.graph) {
+    if let misfit = Verification.misfit(pairs, source.graph, result.graph, vocabulary) {
       (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)
       verdict = .different
       notes = ["the two graphs have different shapes; nothing was run"]
@@ -108,7 +113,7 @@ extension Verification {
       pairs,
       source.session(returning: pairs.map(\.source), threads: options.threads).run(inputs.arrays),
       result.session(returning: pairs.map(\.result), threads: options.threads)
-        .run(Verification.translated(inputs, correspondence)))
+        .run(Verification.translated(inputs, correspondence)), vocabulary)
     (weights, comparedWeights) = try Verification.compareWeights(
       source, result, correspondence)
 
@@ -128,9 +133,10 @@ extension Verification {
       let few = inputs.cut(rows: 2, length: 12)
       judged = try Verification.compare(
         pairs, source.reference(Double.self, few.arrays, returning: pairs.map(\.source)),
-        result.reference(
-          Double.self, Verification.translated(few, correspondence),
-          returning: pairs.map(\.result)))
+        result.varied(weights: unrounded.filter { result.has($0.key, of: $0.value.shape) })
+          .reference(
+            Double.self, Verification.translated(few, correspondence),
+            returning: pairs.map(\.result)), vocabulary)
       firstJudged = judged.first { $0.relative > Verification.judgeTolerance }
     }
     let sameFunction = !judged.isEmpty && firstJudged == nil
@@ -143,7 +149,11 @@ extension Verification {
     } else if sameFunction {
       // The judge has the last word: the same function, computed in an order that rounds more.
       verdict = .rounding
-      notes.append("Float32 exceeds the tolerance, but in Float64 both are the same function")
+      notes.append(
+        unrounded.isEmpty
+          ? "Float32 exceeds the tolerance, but in Float64 both are the same function"
+          : "what rounding made of the weights exceeds the tolerance; as computed in Float64, both are "
+            + "the same function")
     } else {
       verdict = .different
     }
@@ -160,31 +170,36 @@ extension Verification {
   ) throws -> Diagnosis {
     let few = inputs.cut(rows: 2, length: 12)
     let expected = try source.reference(Double.self, few.arrays, returning: pairs.map(\.source))
+    let vocabulary = VocabularyAxis(source.graph, correspondence)
     return try Diagnosis(source, result, differing: differing) { variation in
-      guard misfit(pairs, source.graph, variation.graph) == nil else { return false }
+      guard misfit(pairs, source.graph, variation.graph, vocabulary) == nil else { return false }
       let values = try variation.reference(
         Double.self, translated(few, correspondence), returning: pairs.map(\.result))
-      return try compare(pairs, expected, values).allSatisfy { $0.relative <= judgeTolerance }
+      return try compare(pairs, expected, values, vocabulary)
+        .allSatisfy { $0.relative <= judgeTolerance }
     }
   }
 
   private static func compare<Scalar>(
     _ pairs: [(source: String, result: String)], _ a: [String: NDArray<Scalar>],
-    _ b: [String: NDArray<Scalar>]
+    _ b: [String: NDArray<Scalar>], _ vocabulary: VocabularyAxis
   ) throws -> [Comparison] {
     try pairs.map { pair in
       guard let left = a[pair.source], let right = b[pair.result] else {
         throw InferError(.graph, pair.source, "was not computed")
       }
-      return Comparison(pair.source, left, right, otherName: pair.result)
+      return Comparison(
+        pair.source, vocabulary.kept(left, pair.source, ofResult: false),
+        vocabulary.kept(right, pair.source, ofResult: true), otherName: pair.result)
     }
   }
 
   /// The first value whose shapes differ, as a difference without bound.
   private static func misfit(
-    _ pairs: [(source: String, result: String)], _ a: Graph, _ b: Graph
+    _ pairs: [(source: String, result: String)], _ a: Graph, _ b: Graph,
+    _ vocabulary: VocabularyAxis
   ) -> Comparison? {
-    for pair in pairs {
+    for pair in pairs where !vocabulary.has(pair.source) {
       guard let left = a.value(named: pair.source), let right = b.value(named: pair.result),
         a[left].shape != b[right].shape
       else { continue }
@@ -229,11 +244,12 @@ extension Verification {
   private static func translated(
     _ inputs: TextInputs, _ correspondence: Correspondence
   ) -> [String: NDArray<Float>] {
-    guard let kept = correspondence.tokens else { return inputs.arrays }
+    guard let numbers = correspondence.newTokens else { return inputs.arrays }
     var arrays = inputs.arrays
-    let numbers = Dictionary(kept.enumerated().map { ($1, $0) }) { first, _ in first }
-    arrays[Input.tokens]?.values = (inputs.arrays[Input.tokens]?.values ?? [])
-      .map { Float(numbers[Int($0)] ?? 0) }
+    for input in [Input.tokens, Input.decoderTokens] {
+      let ids = arrays[input]?.values ?? []
+      arrays[input]?.values = ids.map { Float(numbers[Int($0)] ?? 0) }
+    }
     return arrays
   }
 }

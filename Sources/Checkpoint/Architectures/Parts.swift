@@ -1,0 +1,35 @@
+/// The names of a transformer's parts: weights go by the stored block, values by the applied layer.
+extension FamilyArchitecture {
+  /// Each stored block: `layers.3`, `groups.0.1`, `decoder.layers.0`.
+  public var storedBlocks: [String] {
+    let c = configuration
+    guard structure.encoderDecoder else { return c.blocks }
+    return (c.hasEncoder ? c.blocks.map { "encoder.\($0)" } : []) + decoderBlocks
+  }
+
+  /// Each block as it is applied, under which values are named.
+  public var appliedBlocks: [String] {
+    let c = configuration
+    let layers = (0..<c.depth).map { "layers.\($0)" }
+    guard structure.encoderDecoder else { return layers }
+    return (c.hasEncoder ? layers.map { "encoder.\($0)" } : []) + decoderBlocks
+  }
+
+  /// Each stored attention: `layers.3.attention`, `decoder.layers.0.cross_attention`.
+  public var storedAttentions: [String] { attentions(of: storedBlocks) }
+
+  /// Each attention as it is applied.
+  public var appliedAttentions: [String] { attentions(of: appliedBlocks) }
+
+  private var decoderBlocks: [String] {
+    configuration.hasDecoder
+      ? (0..<configuration.decoderLayers).map { "decoder.layers.\($0)" } : []
+  }
+
+  private func attentions(of blocks: [String]) -> [String] {
+    blocks.flatMap { block in
+      block.hasPrefix("decoder.")
+        ? ["\(block).attention", "\(block).cross_attention"] : ["\(block).attention"]
+    }
+  }
+}

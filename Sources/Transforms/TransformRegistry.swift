@@ -1,0 +1,52 @@
+public import Checkpoint
+
+/// The list of transforms.
+public enum TransformRegistry {
+  public static let all: [any Transform] = [
+    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
+  ]
+
+  /// The transform of that name.
+  public static func named(_ name: String) throws(CheckpointError) -> any Transform {
+    if let transform = all.first(where: { $0.name == name }) { return transform }
+    throw CheckpointError(
+      .usage, Place(), "there is no transform \"\(name)\"",
+      hint: "known transforms: \(all.map(\.name).joined(separator: ", "))")
+  }
+
+  /// Applies the steps that need a model, one after the other.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `usage` when a step on stored tensors follows one of them.
+  public static func apply(
+    _ steps: [TransformStep], to model: Model
+  ) throws(CheckpointError) -> ModelChange {
+    var whole = ModelChange(model)
+    for step in steps {
+      guard let transform = step.transform as? any ModelTransform else {
+        throw CheckpointError(
+          .usage, Place(member: "--apply \(step.transform.name)"),
+          "works on tensors as they are stored, so it comes before steps on the model")
+      }
+      let next = try transform.apply(to: whole.model, step.arguments)
+      whole.model = try next.model.checked()
+      whole.correspondence = whole.correspondence.followed(by: next.correspondence)
+      whole.findings += next.findings
+    }
+    return whole
+  }
+
+  /// Applies the steps on stored tensors that come first.
+  ///
+  /// - Returns: what they made of the checkpoint, and the steps that remain.
+  public static func apply(
+    _ steps: [TransformStep], to checkpoint: Checkpoint
+  ) throws(CheckpointError) -> (CheckpointChange, rest: [TransformStep]) {
+    var change = CheckpointChange(checkpoint)
+    var rest = steps[...]
+    while let step = rest.first, let transform = step.transform as? any CheckpointTransform {
+      change = change.followed(by: try transform.apply(to: change.checkpoint, step.arguments))
+      rest.removeFirst()
+    }
+    return (change, Array(rest))
+  }
+}

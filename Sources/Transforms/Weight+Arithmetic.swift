@@ -1,0 +1,158 @@
+import Checkpoint
+
+/// Where a row or column of a result comes from: one of the source's, times a factor.
+struct Pick {
+  /// The source's row or column, or `nil` for zeros.
+  var index: Int?
+  var factor: Double
+
+  init(_ index: Int?, times factor: Double = 1) {
+    self.index = index
+    self.factor = factor
+  }
+}
+
+extension Weight {
+  /// A weight that is computed by rows, in Float64, when it is read; it is rounded once, to this one's
+  /// stored type, when it is written.
+  ///
+  /// - Parameters:
+  ///   - step: what is done, for people.
+  ///   - others: further weights that it is made of.
+  ///   - rows: the numbers of a range of the first axis, in C order.
+  func computed(
+    as name: String? = nil, _ shape: Shape, _ step: String, with others: [Weight] = [],
+    rows: @escaping @Sendable (Range<Int>) throws(CheckpointError) -> [Double]
+  ) -> Weight {
+    var result = renamed(name ?? self.name, operation: step)
+    for weight in others where weight.sources != sources {
+      result.sources += weight.sources.filter { !result.sources.contains($0) }
+    }
+    // Blocks cannot hold what is computed; Float32 can.
+    let stored = tensor.dtype.isQuantized || tensor.dtype.isPacked ? DType.f32 : tensor.dtype
+    result.rounding = rounding ?? stored
+    result.tensor = .computed(
+      tensor.name, shape, operation: step, of: [tensor] + others.map(\.tensor), rows: rows)
+    return result
+  }
+
+  /// Every element times a factor.
+  func scaled(by factor: Double, _ step: String) -> Weight {
+    let tensor = tensor
+    return computed(tensor.shape, step) { (range) throws(CheckpointError) in
+      try tensor.doubles(rows: range).map { $0 * factor }
+    }
+  }
+
+  /// Rows (of the first axis) put together anew.
+  func pickingRows(_ picks: [Pick], _ step: String) -> Weight {
+    let tensor = tensor
+    let width = tensor.shape.extents.dropFirst().reduce(1, *)
+    let shape = Shape([picks.count] + tensor.shape.extents.dropFirst())
+    return computed(shape, step) { (range) throws(CheckpointError) in
+      var values = [Double](repeating: 0, count: range.count * width)
+      var position = range.lowerBound
+      while position < range.upperBound {
+        guard let first = picks[position].index else {
+          position += 1
+          continue
+        }
+        // Rows that follow each other in both are read together.
+        var end = position + 1
+        while end < range.upperBound, picks[end].index == first + end - position { end += 1 }
+        let source = try tensor.doubles(rows: first..<(first + end - position))
+        let target = (position - range.lowerBound) * width
+        for row in 0..<(end - position) {
+          let factor = picks[position + row].factor
+          for column in 0..<width {
+            values[target + row * width + column] = source[row * width + column] * factor
+          }
+        }
+        position = end
+      }
+      return values
+    }
+  }
+
+  /// Columns (of the last axis) put together anew.
+  func pickingColumns(_ picks: [Pick], _ step: String) -> Weight {
+    guard tensor.shape.rank > 1 else { return pickingRows(picks, step) }
+    let tensor = tensor
+    let width = tensor.shape.extents.last ?? 0
+    let shape = Shape(tensor.shape.extents.dropLast() + [picks.count])
+    let inner = tensor.shape.extents.dropFirst().dropLast().reduce(1, *)
+    return computed(shape, step) { (range) throws(CheckpointError) in
+      let source = try tensor.doubles(rows: range)
+      var values = [Double](repeating: 0, count: range.count * inner * picks.count)
+      for (column, pick) in picks.enumerated() {
+        guard let index = pick.index else { continue }
+        for row in 0..<(range.count * inner) {
+          values[row * picks.count + column] = source[row * width + index] * pick.factor
+        }
+      }
+      return values
+    }
+  }
+
+  /// The matrix times a square or narrowing one for each of its equal parts side by side: part p of the
+  /// result is part p of this one times `matrices[p]`.
+  ///
+  /// - Parameters:
+  ///   - matrices: each `[width of a part, columns]` in C order.
+  ///   - columns: of each part of the result.
+  func multiplyingParts(_ matrices: [[Double]], columns: Int, _ step: String) -> Weight {
+    let tensor = tensor
+    let isVector = tensor.shape.rank == 1
+    let width = tensor.shape.extents.last ?? 0
+    let part = width / max(matrices.count, 1)
+    let total = matrices.count * columns
+    @Sendable func product(_ source: [Double], _ rows: Int) -> [Double] {
+      var values = [Double](repeating: 0, count: rows * total)
+      for row in 0..<rows {
+        for (index, matrix) in matrices.enumerated() {
+          let target = row * total + index * columns
+          for inner in 0..<part {
+            let factor = source[row * width + index * part + inner]
+            guard factor != 0 else { continue }
+            for column in 0..<columns {
+              values[target + column] += factor * matrix[inner * columns + column]
+            }
+          }
+        }
+      }
+      return values
+    }
+    if isVector {
+      return computed([total], step) { (range) throws(CheckpointError) in
+        Array(product(try tensor.doubles(), 1)[range])
+      }
+    }
+    return computed([tensor.shape[0], total], step) { (range) throws(CheckpointError) in
+      product(try tensor.doubles(rows: range), range.count)
+    }
+  }
+}
+
+extension Model {
+  /// Replaces the weights of these names by what `change` makes of each.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `mismatch` where one is missing.
+  mutating func rewrite(
+    _ names: some Sequence<String>, _ change: (Weight) throws(CheckpointError) -> Weight
+  ) throws(CheckpointError) {
+    for name in names {
+      guard let index = weights.firstIndex(where: { $0.name == name }) else {
+        throw CheckpointError(.mismatch, .tensor(name), "is missing")
+      }
+      weights[index] = try change(weights[index])
+    }
+  }
+
+  /// The same where the weight may be missing, such as a bias.
+  mutating func rewriteIfPresent(
+    _ names: some Sequence<String>, _ change: (Weight) throws(CheckpointError) -> Weight
+  ) throws(CheckpointError) {
+    let present = Set(weights.map(\.name))
+    try rewrite(names.filter(present.contains), change)
+  }
+}
