@@ -37,7 +37,7 @@ def check(fixture, steps, stated, mask, slack):
 
 def checks():
     for fixture, steps, stated, mask, slack in CASES:
-        yield ' '.join(['bert4keras transforms', fixture] + steps), check, fixture, steps, stated, mask, slack
+        yield ' '.join(['bert4keras transforms key size', fixture] + steps), check, fixture, steps, stated, mask, slack
 
 
 if __name__ == '__main__':
