@@ -16,8 +16,8 @@ extension Conversion {
     var vocabulary: Vocabulary?
     /// What transforms measured.
     var findings: [Finding] = []
-    /// Weights as they were computed, by canonical name, where writing rounds them.
-    var unrounded: [String: Tensor] = [:]
+    /// The transformed model as it was computed, before weights are rounded and spelled.
+    var computed: Model?
     var rows: [Spelling.Row] = []
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
@@ -119,9 +119,7 @@ extension Conversion {
           .map { try $0.converted(to: request.dtype) }
         return group.tensors.isEmpty ? nil : group
       }
-      for weight in result.weights where weight.rounding != nil {
-        unrounded[weight.name] = weight.tensor
-      }
+      if !steps.isEmpty { computed = result }
       result.weights = try result.weights.map { weight in
         // What was computed is rounded once, also where another precision is asked for.
         var copy = request.dtype == nil ? weight.rounded() : weight
