@@ -4,7 +4,7 @@ public import Checkpoint
 public enum TransformRegistry {
   public static let all: [any Transform] = [
     Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), TalkingHeads(),
-    FlattenTalkingHeads(), StripOptimizer(), Rename(),
+    FlattenTalkingHeads(), PruneHeads(), StripOptimizer(), Rename(),
   ]
 
   /// The transform of that name.
