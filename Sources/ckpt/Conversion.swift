@@ -199,6 +199,21 @@ struct Conversion {
     return sides.contains { Paths.identity($0) == identity }
   }
 
+  /// Memory that writing takes at its peak, in bytes: an estimate by the tensor that takes most.
+  var writingBytes: Int {
+    Conversion.programBytes + (checkpoint.tensors.map(\.copyingBytes).max() ?? 0)
+  }
+
+  /// Memory that the proof takes: both models in Float32, and what they compute.
+  var provingBytes: Int? {
+    guard request.verify, let model, let transformed else { return nil }
+    let count = (model.weights + transformed.weights).reduce(0) { $0 + $1.tensor.shape.count }
+    return Conversion.programBytes + 4 * count
+  }
+
+  /// What the program takes with nothing loaded.
+  private static let programBytes = 25 << 20
+
   // MARK: Proof
 
   /// What was proven of the written result.

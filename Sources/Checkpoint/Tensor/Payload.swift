@@ -19,6 +19,9 @@ public protocol Payload: Sendable {
   /// Whether parts can be read without computing the whole.
   var isWindowed: Bool { get }
 
+  /// Memory that reading takes beside the window that is filled, in bytes; an estimate.
+  var workingBytes: Int { get }
+
   /// The checksum of ``slice``'s bytes that the file states, checked when they are copied.
   var checksum: Checksum? { get }
 
@@ -32,6 +35,7 @@ extension Payload {
   public var slice: FileSlice? { nil }
   public var filters: [String] { [] }
   public var isWindowed: Bool { slice != nil }
+  public var workingBytes: Int { isWindowed ? 0 : byteCount }
   public var checksum: Checksum? { nil }
 }
 
@@ -92,6 +96,9 @@ struct CastPayload: Payload {
   var byteCount: Int { target.byteCount(of: source.shape.count) }
   var storage: String { "cast \(target.rawValue)" }
   var isWindowed: Bool { source.payload.isWindowed }
+  var workingBytes: Int {
+    source.payload.workingBytes + (isWindowed ? Window.gathered : byteCount + CastPayload.step * 16)
+  }
 
   /// Elements that are converted at once; a multiple of every block.
   private static let step = 1 << 16

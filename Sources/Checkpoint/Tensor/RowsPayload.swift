@@ -8,6 +8,8 @@ struct RowsPayload: Payload {
   let storage: String
   /// Whether what it is made of can be read in parts.
   let hasParts: Bool
+  /// Memory for its operands while some rows are computed.
+  let operandBytes: Int
   let make: @Sendable (Range<Int>) throws(CheckpointError) -> [Double]
 
   var byteCount: Int { dtype.byteCount(of: rows * width) }
@@ -16,13 +18,19 @@ struct RowsPayload: Payload {
   /// again and again.
   var isWindowed: Bool { hasParts && byteCount > 48 << 20 }
 
+  /// Float64 numbers of the operands and the result, and their bytes.
+  var workingBytes: Int {
+    operandBytes + (hasParts ? min(RowsPayload.step, rows * width) : rows * width) * 24
+  }
+
   /// Elements that are computed at once.
   private static let step = 1 << 20
 
   /// The same numbers rounded to another type.
   func rounded(to dtype: DType) -> RowsPayload {
     RowsPayload(
-      rows: rows, width: width, dtype: dtype, storage: storage, hasParts: hasParts, make: make)
+      rows: rows, width: width, dtype: dtype, storage: storage, hasParts: hasParts,
+      operandBytes: operandBytes, make: make)
   }
 
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
@@ -86,7 +94,8 @@ extension Tensor {
       name: name, dtype: .f64, shape: shape,
       payload: RowsPayload(
         rows: count, width: count == 0 ? 0 : shape.count / count, dtype: .f64, storage: operation,
-        hasParts: operands.allSatisfy(\.payload.isWindowed), make: rows))
+        hasParts: operands.allSatisfy(\.payload.isWindowed),
+        operandBytes: operands.reduce(0) { $0 + $1.payload.workingBytes }, make: rows))
   }
 
   /// The elements of a range of the first axis as `Double`.

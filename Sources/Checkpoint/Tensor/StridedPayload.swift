@@ -25,6 +25,12 @@ struct StridedPayload: Payload {
   var filters: [String] { stored.filters }
   var byteCount: Int { shape.count * size }
   var isWindowed: Bool { stored.isWindowed }
+  var workingBytes: Int {
+    stored.workingBytes
+      + (isWindowed
+        ? Window.gathered + min(stored.byteCount, StridedPayload.gathered)
+        : stored.byteCount + byteCount)
+  }
 
   /// Bytes of `stored` that are held at once.
   private static let gathered = 8 << 20

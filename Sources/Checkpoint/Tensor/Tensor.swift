@@ -27,6 +27,12 @@ public struct Tensor: Sendable {
 
   public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
+  /// Memory that copying it takes, in bytes; an estimate.
+  public var copyingBytes: Int {
+    let window = payload.slice == nil ? Window.gathered : Window.copied
+    return (payload.isWindowed ? min(window, byteCount) : byteCount) + payload.workingBytes
+  }
+
   /// The same tensor under another name.
   public func renamed(_ name: String) -> Tensor {
     var copy = self
