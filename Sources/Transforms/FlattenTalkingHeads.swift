@@ -24,7 +24,7 @@ public struct FlattenTalkingHeads: ModelTransform {
 
   public var name: String { "flatten-talking-heads" }
   public var summary: String { "projections between heads go into plain attention of wider heads" }
-  public var contract: Correspondence.Contract { .exact }
+  public var contract: Correspondence.Contract { .rounding }
   public var precondition: String {
     "talking heads without a bias behind the softmax; rotated or accumulated scores only where the "
       + "projection before it is the identity"
