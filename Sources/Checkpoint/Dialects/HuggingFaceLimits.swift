@@ -34,7 +34,8 @@ struct HuggingFaceLimits {
       + when(
         c.talkingHeads, "attention.pre_softmax",
         "transformers has no class with projections between heads (talking-heads)",
-        "--to bert4keras holds them; --apply flatten-talking-heads makes plain attention of wider heads")
+        "--to bert4keras holds them; --apply flatten-talking-heads makes plain attention of wider heads"
+      )
       + when(
         c.hierarchicalPosition != nil, "hierarchical_position",
         "transformers has one row per position; these are decomposed",
