@@ -3,7 +3,8 @@ public import Checkpoint
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
+    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), TalkingHeads(),
+    FlattenTalkingHeads(), PruneHeads(), StripOptimizer(), Rename(),
   ]
 
   /// The transform of that name.
