@@ -3,7 +3,8 @@ public import Checkpoint
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
+    Untie(), Tie(), DropLayers(), WidenFeedForward(), FoldDecoderScale(),
+    FoldDecoderScale(inverse: true), Cast(), StripOptimizer(), SplitELECTRA(), Rename(),
   ]
 
   /// The transform of that name.
