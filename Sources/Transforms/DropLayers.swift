@@ -28,7 +28,7 @@ public struct DropLayers: ModelTransform {
       let rest = stack.blocks.filter { !dropped.contains($0) }
       guard !rest.isEmpty else {
         throw arguments.wrong(
-          "leaves out all \(stack.blocks.count) of \(stack.prefix)layers; at least one must stay")
+          "leaves out every layer\(stack.owner), and at least one must stay")
       }
       for (number, block) in rest.enumerated() where block != stack.name(number) {
         correspondence.renamed[block] = stack.name(number)
@@ -117,7 +117,7 @@ public struct DropLayers: ModelTransform {
             .joined(separator: ", "))
       }
       let ends = item[start...].split(separator: "-", omittingEmptySubsequences: false)
-      let numbers = ends.compactMap { $0.allSatisfy(\.isASCII) ? Int($0) : nil }
+      let numbers = ends.compactMap { $0.allSatisfy { "0"..."9" ~= $0 } ? Int($0) : nil }
       guard numbers.count == ends.count, numbers.count <= 2, let first = numbers.first,
         let last = numbers.last, first <= last
       else {
@@ -125,7 +125,7 @@ public struct DropLayers: ModelTransform {
       }
       guard last < stack.blocks.count else {
         throw arguments.wrong(
-          "there is no layer \(last): \(stack.prefix)layers are 0 to \(stack.blocks.count - 1)")
+          "there is no layer \(last)\(stack.owner): they are 0 to \(stack.blocks.count - 1)")
       }
       for number in first...last { layers.insert(stack.name(number)) }
     }
@@ -138,6 +138,9 @@ struct AppliedStack {
   /// `encoder.`, `decoder.`, or nothing where there is just one stack.
   let prefix: String
   let blocks: [String]
+
+  /// For people: ` of the decoder`, or nothing.
+  var owner: String { prefix.isEmpty ? "" : " of the \(prefix.dropLast())" }
 
   func name(_ number: Int) -> String { "\(prefix)layers.\(number)" }
 }

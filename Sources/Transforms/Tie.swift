@@ -54,6 +54,9 @@ public struct Tie: ModelTransform {
 
     var change = ModelChange(model)
     change.model.architecture.configuration = after
+    if source.architecture.heads.contains(.nsp), model.architecture.heads.contains(.sop) {
+      change.correspondence.renamed["nsp"] = "sop"
+    }
     let stored = Set(model.architecture.storedBlocks)
     var layers: [String: [String: Weight]] = [:]
     var parts: [String] = []
