@@ -1,4 +1,6 @@
-/// What becomes of a finite value that a narrower type cannot hold. Infinities and NaN stay.
+/// What becomes of a finite value that a narrower type cannot hold.
+///
+/// Infinities and NaN stay what they are.
 public enum Overflow: String, Sendable, CaseIterable {
   /// Nothing is written.
   case error
