@@ -40,16 +40,16 @@ public struct TalkingHeads: ModelTransform {
     result.architecture.configuration.talkingHeads = true
     result.architecture.configuration.talkingHeadsBias = false
     let heads = architecture.configuration.heads
-    var random = NormalGenerator(seed: UInt64(seed))
     for attention in architecture.storedAttentions {
       guard let query = model["\(attention).query.kernel"]?.tensor else {
         throw CheckpointError(.mismatch, .tensor("\(attention).query.kernel"), "is missing")
       }
       for part in ["pre_softmax", "post_softmax"] {
         let name = "\(attention).\(part).kernel"
+        let noise = Noise(seed: seed, name)
         let kernel = (0..<(heads * heads)).map { index in
           let identity: Float = index / heads == index % heads ? 1 : 0
-          return deviation == 0 ? identity : identity + Float(deviation * random.next())
+          return deviation == 0 ? identity : identity + Float(deviation * noise[index])
         }
         let tensor = Tensor(name: name, shape: [heads, heads], values: kernel)
           .cast(to: query.dtype.computed)

@@ -7,7 +7,7 @@ public enum TransformRegistry {
     Untie(), Tie(), DropLayers(), WidenFeedForward(), WidenKeySize(), NarrowKeySize(), TalkingHeads(),
     FlattenTalkingHeads(), PruneHeads(),
     // Embeddings.
-    FoldEmbedding(), KeepTokens(), CompoundTokens(), ExtendPositions(),
+    //TOK
     // Numbers and housekeeping.
     FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
     Rename(),

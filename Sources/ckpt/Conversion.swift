@@ -70,7 +70,12 @@ struct Conversion {
   /// Plans everything; writes nothing.
   init(_ request: Request) throws {
     self.request = request
-    opening = try Opening(request.source, options: request.reading)
+    var reading = request.reading
+    for step in request.steps {
+      guard let transform = step.transform as? any CheckpointTransform else { continue }
+      reading.remainingPart = transform.part(step.arguments) ?? reading.remainingPart
+    }
+    opening = try Opening(request.source, options: reading)
     var remarks: [String] = []
     let plan = try Plan(request, opening, &remarks)
     model = plan.model
