@@ -83,7 +83,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"], swiftSettings: common),
     .testTarget(
-      name: "TransformsTests", dependencies: ["Transforms", "Checkpoint"], swiftSettings: common),
+      name: "TransformsTests", dependencies: ["Transforms", "Checkpoint", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "InferTests", dependencies: ["Infer", "Checkpoint", "TestSupport"],
       swiftSettings: common),

@@ -127,6 +127,13 @@ public protocol CheckpointTransform: Transform {
   func apply(
     to checkpoint: Checkpoint, _ arguments: TransformArguments
   ) throws(CheckpointError) -> CheckpointChange
+
+  /// Which of several models in a file remains: the name that its configuration may have.
+  func part(_ arguments: TransformArguments) -> String?
+}
+
+extension CheckpointTransform {
+  public func part(_ arguments: TransformArguments) -> String? { nil }
 }
 
 /// A checkpoint and how it came from another.

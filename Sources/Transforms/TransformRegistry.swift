@@ -3,8 +3,14 @@ public import Checkpoint
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), WidenKeySize(), NarrowKeySize(), FoldDecoderScale(), FoldDecoderScale(inverse: true),
-    StripOptimizer(), Rename(),
+    // Layers and heads.
+    Untie(), Tie(), DropLayers(), WidenFeedForward(), WidenKeySize(), NarrowKeySize(), TalkingHeads(),
+    FlattenTalkingHeads(), PruneHeads(),
+    // Embeddings.
+    //TOK
+    // Numbers and housekeeping.
+    FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
+    Rename(),
   ]
 
   /// The transform of that name.

@@ -92,6 +92,7 @@ public struct ComputedPayload: Payload {
 struct CastPayload: Payload {
   let source: Tensor
   let target: DType
+  let overflow: Overflow
 
   var byteCount: Int { target.byteCount(of: source.shape.count) }
   var storage: String { "cast \(target.rawValue)" }
@@ -130,17 +131,17 @@ struct CastPayload: Payload {
     var values: [Double] = Elements.decode(bytes, as: source.dtype)
     // A packed type's last block may be begun only.
     if values.count > range.count { values.removeLast(values.count - range.count) }
-    let encoded = Elements.encode(values, as: target)
-    let back: [Double] = Elements.decode(encoded, as: target)
-    for index in values.indices where values[index].isFinite && !back[index].isFinite {
-      throw CheckpointError(
+    return try overflow.encode(values, as: target) { index in
+      CheckpointError(
         .unsupported, .tensor(source.name),
         "element \(range.lowerBound + index) is \(values[index]), and "
           + (target.isQuantized
             ? "its block has no finite scale in \(target.rawValue)"
             : "beyond the range of \(target.rawValue)"),
-        hint: "use --dtype f32 or bf16")
+        hint: target.isQuantized
+          ? "use --dtype f32 or bf16"
+          : "use --dtype f32 or bf16; --apply cast=\(target.rawValue):overflow=clip takes the largest "
+            + "number instead")
     }
-    return encoded
   }
 }

@@ -5,6 +5,7 @@ struct RowsPayload: Payload {
   let width: Int
   /// The type to which each number is rounded, once.
   let dtype: DType
+  var overflow = Overflow.error
   let storage: String
   /// Whether what it is made of can be read in parts.
   let hasParts: Bool
@@ -27,10 +28,10 @@ struct RowsPayload: Payload {
   private static let step = 1 << 20
 
   /// The same numbers rounded to another type.
-  func rounded(to dtype: DType) -> RowsPayload {
+  func rounded(to dtype: DType, overflow: Overflow) -> RowsPayload {
     RowsPayload(
-      rows: rows, width: width, dtype: dtype, storage: storage, hasParts: hasParts,
-      operandBytes: operandBytes, make: make)
+      rows: rows, width: width, dtype: dtype, overflow: overflow, storage: storage,
+      hasParts: hasParts, operandBytes: operandBytes, make: make)
   }
 
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
@@ -65,16 +66,13 @@ struct RowsPayload: Payload {
   }
 
   private func encoded(_ values: [Double], from first: Int) throws(CheckpointError) -> [UInt8] {
-    let bytes = Elements.encode(values, as: dtype)
-    guard dtype != .f64 else { return bytes }
-    let back: [Double] = Elements.decode(bytes, as: dtype)
-    for index in values.indices where values[index].isFinite && !back[index].isFinite {
-      throw CheckpointError(
+    guard dtype != .f64 else { return Elements.encode(values, as: dtype) }
+    return try overflow.encode(values, as: dtype) { index in
+      CheckpointError(
         .unsupported, Place(),
         "element \(first + index) becomes \(values[index]), beyond the range of \(dtype.rawValue)",
         hint: "convert to a wider type first: --apply cast=f32")
     }
-    return bytes
   }
 }
 

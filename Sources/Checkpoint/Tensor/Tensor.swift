@@ -171,19 +171,21 @@ public struct Tensor: Sendable {
   /// Elements converted to another type, rounded to nearest even where that is a float, computed
   /// when read.
   ///
+  /// - Parameter overflow: what becomes of finite values beyond the type's range.
   /// - Precondition: ``canBecome(_:)``.
-  /// - Throws: ``CheckpointError`` on reading, when a finite value becomes infinite.
-  public func cast(to target: DType) -> Tensor {
+  /// - Throws: ``CheckpointError`` on reading, when a finite value would become infinite and
+  ///   `overflow` does not let it.
+  public func cast(to target: DType, overflow: Overflow = .error) -> Tensor {
     guard target != dtype else { return self }
     // What is computed is rounded once, to the type that is asked for.
     if let computed = payload as? RowsPayload, dtype == .f64, !target.isQuantized, !target.isPacked
     {
       return Tensor(
         name: name, aliases: aliases, dtype: target, shape: shape,
-        payload: computed.rounded(to: target))
+        payload: computed.rounded(to: target, overflow: overflow))
     }
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,
-      payload: CastPayload(source: self, target: target))
+      payload: CastPayload(source: self, target: target, overflow: overflow))
   }
 }
