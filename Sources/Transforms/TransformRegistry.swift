@@ -3,7 +3,8 @@ public import Checkpoint
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), StripOptimizer(), Rename(),
+    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), FoldEmbedding(),
+    ExtendPositions(), KeepTokens(), CompoundTokens(), StripOptimizer(), Rename(),
   ]
 
   /// The transform of that name.
@@ -31,6 +32,7 @@ public enum TransformRegistry {
       whole.model = try next.model.checked()
       whole.correspondence = whole.correspondence.followed(by: next.correspondence)
       whole.findings += next.findings
+      whole.remarks += next.remarks
     }
     return whole
   }
