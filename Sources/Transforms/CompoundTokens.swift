@@ -35,7 +35,9 @@ public struct CompoundTokens: ModelTransform {
     let rows = model.architecture.configuration.vocabularySize
     try check(model.vocabulary, rows: rows)
     let compounds = try listed(arguments)
-    guard !compounds.isEmpty else { throw arguments.wrong("the file is empty; it lists new tokens") }
+    guard !compounds.isEmpty else {
+      throw arguments.wrong("the file is empty; it lists new tokens")
+    }
     var mixes = (0..<rows).map { [Pick($0)] }
     var parts: [[Int]] = []
     for compound in compounds {

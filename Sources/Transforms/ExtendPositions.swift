@@ -46,7 +46,8 @@ public struct ExtendPositions: ModelTransform {
     switch architecture.structure.position {
     case .absolute: first = 0
     case .absoluteAfterPadding: first = c.paddingToken + 1
-    case .relative: throw refusal("\(architecture.family) has a table of distances, not of positions")
+    case .relative:
+      throw refusal("\(architecture.family) has a table of distances, not of positions")
     case .rotary:
       throw refusal("\(architecture.family) rotates by any position and has no table to extend")
     case .buckets:

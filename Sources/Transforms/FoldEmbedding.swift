@@ -29,7 +29,8 @@ public struct FoldEmbedding: ModelTransform {
     }
     let matrix = try factor.tensor.doubles()
     try result.rewrite(["embeddings.token"]) { (weight) throws(CheckpointError) in
-      var product = weight.multiplyingParts([matrix], columns: c.hiddenSize, "multiplied by its factor")
+      var product = weight.multiplyingParts(
+        [matrix], columns: c.hiddenSize, "multiplied by its factor")
       product.sources += factor.sources.filter { !product.sources.contains($0) }
       return product
     }
@@ -52,7 +53,8 @@ public struct FoldEmbedding: ModelTransform {
     }
     guard !architecture.structure.encoderDecoder else {
       throw refusal(
-        "encoder and decoder have a projection each and share one token table, which cannot take both")
+        "encoder and decoder have a projection each and share one token table, which cannot take both"
+      )
     }
     throw refusal(
       "a norm stands between \(architecture.family)'s token table and its projection: segments and "

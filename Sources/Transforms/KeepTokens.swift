@@ -79,7 +79,8 @@ public struct KeepTokens: ModelTransform {
       var tokens: [NamedToken] = []
       for (index, json) in array.enumerated() {
         guard let token = NamedToken(json, "element \(index + 1)") else {
-          throw arguments.wrong("element \(index + 1) is \(json.compact); expected an id or a token")
+          throw arguments.wrong(
+            "element \(index + 1) is \(json.compact); expected an id or a token")
         }
         tokens.append(token)
       }
@@ -174,7 +175,9 @@ public struct KeepTokens: ModelTransform {
       if new == .null { gone.append("\(member.key) (\(member.value.compact))") }
       stated.set(member.key, new)
     }
-    if model.configuration != nil || stated.members?.isEmpty == false { model.configuration = stated }
+    if model.configuration != nil || stated.members?.isEmpty == false {
+      model.configuration = stated
+    }
     return gone.map { "\($0) is not kept; the result has no such token" }
   }
 

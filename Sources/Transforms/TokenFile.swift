@@ -125,7 +125,8 @@ extension Model {
   /// language model's bias, and a causal one's own weights.
   ///
   /// - Returns: the names of what was changed.
-  mutating func mixTokens(_ mixes: [[Pick]], _ step: String) throws(CheckpointError) -> Set<String> {
+  mutating func mixTokens(_ mixes: [[Pick]], _ step: String) throws(CheckpointError) -> Set<String>
+  {
     let tables = ["embeddings.token", "mlm.bias", "lm.kernel"]
     try rewriteIfPresent(tables) { (weight) throws(CheckpointError) in
       weight.name == "lm.kernel"

@@ -244,7 +244,10 @@ struct Conversion {
         inputs: Probes.text(
           for: configuration.common(with: transformed.architecture.configuration),
           of: model.architecture.family, tokens: correspondence.tokens?.compactMap(\.self), rows: 3,
-          longest: 16),
+          // Decomposed positions begin behind the rows of the table.
+          longest: max(
+            16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8)
+        ),
         expecting: held(transformed.architecture), correspondence: correspondence,
         unrounded: request.dtype == nil ? unrounded : [:], options: request.tolerances)
     } catch let error as InferError where error.kind == .unsupported {
