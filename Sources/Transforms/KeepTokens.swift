@@ -48,7 +48,7 @@ public struct KeepTokens: ModelTransform {
     result.vocabulary = try model.vocabulary.map { vocabulary throws(CheckpointError) in
       try trimmed(vocabulary, kept, c.vocabularySize)
     }
-    let remarks = renumberSpecials(&result, kept)
+    let remarks = renumberSpecials(&result, kept) + missing(model.vocabulary, kept)
     return ModelChange(
       result,
       Correspondence(contract: contract, tokens: kept.map(Optional.init), rewritten: rewritten),
@@ -179,6 +179,15 @@ public struct KeepTokens: ModelTransform {
       model.configuration = stated
     }
     return gone.map { "\($0) is not kept; the result has no such token" }
+  }
+
+  /// Tokens that texts of a WordPiece vocabulary are made with, and that are gone.
+  private func missing(_ vocabulary: Vocabulary?, _ kept: [Int]) -> [String] {
+    let ids = Set(kept)
+    return ["[UNK]", "[CLS]", "[SEP]", "[MASK]"].compactMap { token in
+      guard let id = vocabulary?.id(of: token), !ids.contains(Int(id)) else { return nil }
+      return "\(token) is not kept; texts cannot be made with it"
+    }
   }
 
   private static let usual: [String: [(String, Int)]] = {

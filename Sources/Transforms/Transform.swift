@@ -1,7 +1,9 @@
 public import Checkpoint
 
-/// A pure function on models or on checkpoints: it never opens a file. What it changes is computed when
-/// the result is read; only what it must know beforehand (how far layers are apart) is read at once.
+/// A pure function on models or on checkpoints: it never opens a file.
+///
+/// What it changes is computed when the result is read; only what it must know beforehand (how far
+/// layers are apart) is read at once.
 ///
 /// A new transform is one file with one type that conforms to ``ModelTransform`` or
 /// ``CheckpointTransform`` and one line in ``TransformRegistry``. Its documentation states the algebra,

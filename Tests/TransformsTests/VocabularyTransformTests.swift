@@ -204,6 +204,14 @@ enum Small {
     #expect(change.remarks.count == 1 && change.remarks[0].contains("bos_token_id (3)"))
   }
 
+  @Test func `special tokens that a list forgets are named`() throws {
+    var model = try Small.model()
+    model.vocabulary = Self.words
+    #expect(try change("keep-tokens", "[0, 1, 2, 3, 7]", model).remarks.isEmpty)
+    let remarks = try change("keep-tokens", "[0, 2, 7]", model).remarks
+    #expect(remarks.map { $0.prefix(5) } == ["[UNK]", "[SEP]"])
+  }
+
   @Test func `a table that was trimmed is not trimmed again`() throws {
     let once = try change("keep-tokens", "[0, 4, 5]", try Small.model()).model
     let again = try error("keep-tokens", "[0, 4]", once)
