@@ -91,13 +91,17 @@ public struct ModelChange: Sendable {
   public var correspondence: Correspondence
   /// What was measured on the way.
   public var findings: [Finding]
+  /// What people should know of the result.
+  public var remarks: [String]
 
   public init(
-    _ model: Model, _ correspondence: Correspondence = Correspondence(), findings: [Finding] = []
+    _ model: Model, _ correspondence: Correspondence = Correspondence(), findings: [Finding] = [],
+    remarks: [String] = []
   ) {
     self.model = model
     self.correspondence = correspondence
     self.findings = findings
+    self.remarks = remarks
   }
 }
 
