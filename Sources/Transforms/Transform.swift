@@ -14,7 +14,7 @@ public protocol Transform: Sendable {
   var name: String { get }
   /// One line for people.
   var summary: String { get }
-  /// What it promises of the outputs, at least.
+  /// The least that it promises of the outputs; a step's ``ModelChange/correspondence`` may say more.
   var contract: Correspondence.Contract { get }
   /// What a model must be, for people; empty where any will do.
   var precondition: String { get }
