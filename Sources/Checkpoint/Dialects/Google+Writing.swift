@@ -136,6 +136,12 @@ extension Google {
       remarks.append(
         "cross-attention has the position bias, which bert4keras adds and Mesh TensorFlow does not")
     }
+    let isT5 = ["t5", "mt5"].contains(architecture.family)
+    if c.heads > 1, c.keySize != c.headSize || !isT5 && c.heads * c.headSize != c.hiddenSize {
+      remarks.append(
+        "attention_key_size and attention_head_size, keys of \(c.keySize) and values of \(c.headSize), "
+          + "are read by bert4keras; other code for these names has one size for both")
+    }
     return remarks
   }
 

@@ -65,13 +65,16 @@ struct HuggingFaceLimits {
   private var sizes: [Reason] {
     let width = c.heads * c.keySize
     let isUneven = isT5 ? c.keySize != c.headSize : width != c.hiddenSize || c.headSize != c.keySize
+    let family = architecture.family
     return when(
       isUneven, "layers.0.attention",
       isT5
         ? "T5 has one size for keys and values; here keys have \(c.keySize) and values \(c.headSize)"
         : "transformers needs hidden_size = heads × size; here \(c.heads) heads have key size "
           + "\(c.keySize) and value size \(c.headSize), and hidden_size is \(c.hiddenSize)",
-      HuggingFaceLimits.asStored)
+      Bert4keras().families.contains(family)
+        ? "bert4keras has attention_key_size and attention_head_size: --to bert4keras"
+        : "no framework that ckpt writes for has a \(family) of such sizes")
   }
 
   private var encoder: [Reason] {
