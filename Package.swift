@@ -50,6 +50,7 @@ let package = Package(
       name: "CHDF5", pkgConfig: isStatic ? nil : "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .systemLibrary(name: "CSnappy", pkgConfig: "snappy", providers: [.apt(["libsnappy-dev"])]),
+    .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
     .target(
@@ -63,7 +64,7 @@ let package = Package(
     .target(
       name: "Checkpoint",
       dependencies: [
-        "CSystem", "CHDF5", "CHDF5Reader", "CZip", "CSnappy", "CChecksum", "CCrypto",
+        "CSystem", "CHDF5", "CHDF5Reader", "CZip", "CSnappy", "CYAML", "CChecksum", "CCrypto",
       ],
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
@@ -82,7 +83,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"], swiftSettings: common),
     .testTarget(
-      name: "TransformsTests", dependencies: ["Transforms", "Checkpoint"], swiftSettings: common),
+      name: "TransformsTests", dependencies: ["Transforms", "Checkpoint", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "InferTests", dependencies: ["Infer", "Checkpoint", "TestSupport"],
       swiftSettings: common),

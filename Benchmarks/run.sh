@@ -8,3 +8,5 @@ echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base
 PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
 echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
+echo "== transforms of BERT-large's size beside cp of the result"
+PYTHON=.venv/torch/bin/python Benchmarks/transform.sh

@@ -5,9 +5,11 @@ public struct Correspondence: Sendable, Equatable {
   /// The source's token id for each of the result, `nil` for a token that is new; or `nil` when all
   /// are the same.
   public var tokens: [Int?]?
-  /// Values of the source that have another name in the result.
+  /// Values of the source that have another name in the result; a name stands for all that begin with
+  /// it and a dot, so `layers.5` → `layers.3` renames a block.
   public var renamed: [String: String]
-  /// Values of the source that the result does not have.
+  /// Values of the source that the result does not have, or not in the same shape; a name stands for
+  /// all that begin with it and a dot.
   public var removed: Set<String>
   /// Weights that have other values by design, so that only what is computed with them counts.
   public var rewritten: Set<String>
@@ -50,13 +52,24 @@ public struct Correspondence: Sendable, Equatable {
     case (let first?, let second?): result.tokens = second.map { $0.flatMap { first[$0] } }
     case (let first, let second): result.tokens = first ?? second
     }
-    result.renamed = next.renamed
-    for (old, new) in renamed { result.renamed[old] = next.renamed[new] ?? new }
-    for new in renamed.values where !renamed.keys.contains(new) { result.renamed[new] = nil }
-    result.removed = removed.union(
-      next.removed.map { gone in renamed.first { $0.value == gone }?.key ?? gone })
-    result.rewritten = rewritten.union(next.rewritten)
+    // Both steps are asked about every name of the source at which one of them does something.
+    let later = Set(next.renamed.keys).union(next.removed)
+    for value in Set(renamed.keys).union(removed).union(later.flatMap(sources)) {
+      if let new = name(of: value).flatMap(next.name) {
+        result.renamed[value] = new
+      } else {
+        result.removed.insert(value)
+      }
+    }
+    result.rewritten = rewritten.union(next.rewritten).union(next.rewritten.flatMap(sources))
     return result
+  }
+
+  /// What is called `name` in the result, as the source calls it: more than one where a value that was
+  /// removed had the name before.
+  private func sources(of name: String) -> [String] {
+    let old = renamed.compactMap { old, new in name.replacing(prefix: new, by: old) }
+    return old.isEmpty ? [name] : old
   }
 
   /// The result's token id by the source's, or `nil` when all are the same.
@@ -69,7 +82,32 @@ public struct Correspondence: Sendable, Equatable {
   }
 
   /// The result's name of a source's value, or `nil` when it is gone.
+  ///
+  /// What is said of the longest beginning of the name holds.
   public func name(of value: String) -> String? {
-    removed.contains(value) ? nil : renamed[value] ?? value
+    guard !renamed.isEmpty || !removed.isEmpty else { return value }
+    var beginning = value[...]
+    while true {
+      if removed.contains(String(beginning)) { return nil }
+      if let new = renamed[String(beginning)] { return new + value[beginning.endIndex...] }
+      guard let dot = beginning.lastIndex(of: ".") else { return value }
+      beginning = value[..<dot]
+    }
+  }
+
+  /// Where a weight of the source is used in the result, by the values' names; `nil` when another's
+  /// place has that name, or its own is gone with its block.
+  public func place(of weight: String) -> String? {
+    if let name = name(of: weight) { return name }
+    return renamed.values.contains { weight.replacing(prefix: $0, by: "") != nil } ? nil : weight
+  }
+}
+
+extension String {
+  /// The name with another beginning, or `nil` where it does not begin so.
+  fileprivate func replacing(prefix old: String, by new: String) -> String? {
+    guard hasPrefix(old) else { return nil }
+    let rest = dropFirst(old.count)
+    return rest.isEmpty || rest.first == "." ? new + rest : nil
   }
 }

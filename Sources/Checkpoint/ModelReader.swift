@@ -13,6 +13,8 @@ public struct ModelReader: Sendable {
     /// `--set part=NAME` chooses one of several models in a file.
     static let partKey = "part"
     var part: String? { settings.last { $0.key == Options.partKey }?.value }
+    /// One of several models in a file that will be left of it; its configuration is preferred.
+    public var remainingPart: String?
 
     public init() {}
   }

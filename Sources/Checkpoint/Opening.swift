@@ -108,7 +108,7 @@ public struct Opening: Sendable {
       let folder = Paths.folder(of: file)
       let names = Paths.list(folder)
       let own = stems(of: file).flatMap { ["\($0).config.json", "\($0)_config.json"] }
-      let part = options.part.map { ["\($0)_config.json"] } ?? []
+      let part = (options.part ?? options.remainingPart).map { ["\($0)_config.json"] } ?? []
       // Google's projects keep theirs beside a TensorFlow checkpoint.
       let google = ["bert_config.json", "albert_config.json"]
       let usual =

@@ -1,9 +1,9 @@
 public import Checkpoint
 
-/// A pure function on models or on checkpoints: it never opens a file.
+/// A pure function on models or on checkpoints that never opens a file.
 ///
-/// What it changes is computed when the result is read; only what it must know beforehand (how far
-/// layers are apart) is read at once.
+/// What it changes is computed when the result is read; only what it must know beforehand (how far layers
+/// are apart) is read at once.
 ///
 /// A new transform is one file with one type that conforms to ``ModelTransform`` or
 /// ``CheckpointTransform`` and one line in ``TransformRegistry``. Its documentation states the algebra,
@@ -131,6 +131,13 @@ public protocol CheckpointTransform: Transform {
   func apply(
     to checkpoint: Checkpoint, _ arguments: TransformArguments
   ) throws(CheckpointError) -> CheckpointChange
+
+  /// Which of several models in a file remains: the name that its configuration may have.
+  func part(_ arguments: TransformArguments) -> String?
+}
+
+extension CheckpointTransform {
+  public func part(_ arguments: TransformArguments) -> String? { nil }
 }
 
 /// A checkpoint and how it came from another.

@@ -3,8 +3,15 @@ public import Checkpoint
 /// The list of transforms.
 public enum TransformRegistry {
   public static let all: [any Transform] = [
-    Untie(), FoldDecoderScale(), FoldDecoderScale(inverse: true), FoldEmbedding(),
-    ExtendPositions(), KeepTokens(), CompoundTokens(), StripOptimizer(), Rename(),
+    // Layers and heads.
+    Untie(), Tie(), DropLayers(), WidenFeedForward(), WidenKeySize(), NarrowKeySize(),
+    TalkingHeads(),
+    FlattenTalkingHeads(), PruneHeads(),
+    // Embeddings.
+    KeepTokens(), CompoundTokens(), ExtendPositions(), FoldEmbedding(),
+    // Numbers and housekeeping.
+    FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
+    Rename(),
   ]
 
   /// The transform of that name.

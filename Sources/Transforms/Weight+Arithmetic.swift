@@ -59,9 +59,7 @@ extension Weight {
     for weight in others where weight.sources != sources {
       result.sources += weight.sources.filter { !result.sources.contains($0) }
     }
-    // Blocks cannot hold what is computed; Float32 can.
-    let stored = tensor.dtype.isQuantized || tensor.dtype.isPacked ? DType.f32 : tensor.dtype
-    result.rounding = rounding ?? stored
+    result.rounding = rounding ?? tensor.dtype.computed
     result.tensor = .computed(
       tensor.name, shape, operation: step, of: [tensor] + others.map(\.tensor), rows: rows)
     return result
@@ -100,6 +98,61 @@ extension Weight {
             values[target + column] = part == 0 ? value : values[target + column] + value
           }
         }
+      }
+      return values
+    }
+  }
+
+  /// Copies of the matrix, or vector, side by side along its last axis.
+  ///
+  /// - Parameter factors: by which each copy's equal parts are multiplied, `factors[copy][part]`.
+  func repeatingColumns(times factors: [[Double]], _ step: String) -> Weight {
+    let tensor = tensor
+    let width = tensor.shape.extents.last ?? 0
+    let total = factors.count * width
+    let part = max(width / max(factors.first?.count ?? 1, 1), 1)
+    @Sendable func copies(_ source: [Double], _ rows: Int) -> [Double] {
+      var values = [Double](repeating: 0, count: rows * total)
+      for row in 0..<rows {
+        for (copy, factors) in factors.enumerated() {
+          for column in 0..<width {
+            values[row * total + copy * width + column] =
+              source[row * width + column] * factors[column / part]
+          }
+        }
+      }
+      return values
+    }
+    guard tensor.shape.rank > 1 else {
+      return computed([total], step) { (range) throws(CheckpointError) in
+        Array(copies(try tensor.doubles(), 1)[range])
+      }
+    }
+    return computed([tensor.shape[0], total], step) { (range) throws(CheckpointError) in
+      copies(try tensor.doubles(rows: range), range.count)
+    }
+  }
+
+  /// As many copies of the matrix one below the other as it has equal parts.
+  ///
+  /// - Parameter factors: `[copy, part]` in C order, by which each copy's parts are multiplied.
+  func repeatingRows(of parts: Int, times factors: [Double], _ step: String) -> Weight {
+    let tensor = tensor
+    let height = tensor.shape[0]
+    let width = tensor.shape.extents.dropFirst().reduce(1, *)
+    let part = height / parts
+    let shape = Shape([parts * height] + tensor.shape.extents.dropFirst())
+    return computed(shape, step) { (range) throws(CheckpointError) in
+      var values: [Double] = []
+      values.reserveCapacity(range.count * width)
+      var row = range.lowerBound
+      while row < range.upperBound {
+        // Rows of one part, which have one factor and follow each other in both.
+        let first = row % height
+        let end = min((first / part + 1) * part, first + range.upperBound - row)
+        let factor = factors[row / part]
+        values += try tensor.doubles(rows: first..<end).map { $0 * factor }
+        row += end - first
       }
       return values
     }
@@ -178,6 +231,11 @@ extension Weight {
       product(try tensor.doubles(rows: range), range.count)
     }
   }
+}
+
+extension DType {
+  /// The type of what is computed of a weight: blocks cannot hold it, Float32 can.
+  var computed: DType { isQuantized || isPacked ? .f32 : self }
 }
 
 extension Model {

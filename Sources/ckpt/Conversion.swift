@@ -61,7 +61,8 @@ struct Conversion {
   private let vocabulary: Vocabulary?
   /// What transforms measured.
   let findings: [Finding]
-  private let unrounded: [String: Tensor]
+  /// The transformed model before weights are rounded and spelled.
+  private let computed: Model?
   private let notRun: String?
   /// The dialect that spells the result, or `nil` when names stay as they are.
   private let dialect: (any Dialect)?
@@ -69,7 +70,12 @@ struct Conversion {
   /// Plans everything; writes nothing.
   init(_ request: Request) throws {
     self.request = request
-    opening = try Opening(request.source, options: request.reading)
+    var reading = request.reading
+    for step in request.steps {
+      guard let transform = step.transform as? any CheckpointTransform else { continue }
+      reading.remainingPart = transform.part(step.arguments) ?? reading.remainingPart
+    }
+    opening = try Opening(request.source, options: reading)
     var remarks: [String] = []
     let plan = try Plan(request, opening, &remarks)
     model = plan.model
@@ -79,7 +85,7 @@ struct Conversion {
     configuration = plan.configuration
     vocabulary = plan.vocabulary
     findings = plan.findings
-    unrounded = plan.unrounded
+    computed = plan.computed
     notRun = plan.notRun
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
@@ -199,6 +205,21 @@ struct Conversion {
     return sides.contains { Paths.identity($0) == identity }
   }
 
+  /// Memory that writing takes at its peak, in bytes: an estimate by the tensor that takes most.
+  var writingBytes: Int {
+    Conversion.programBytes + (checkpoint.tensors.map(\.copyingBytes).max() ?? 0)
+  }
+
+  /// Memory that the proof takes: both models in Float32, and what they compute.
+  var provingBytes: Int? {
+    guard request.verify, let model, let transformed else { return nil }
+    let count = (model.weights + transformed.weights).reduce(0) { $0 + $1.tensor.shape.count }
+    return Conversion.programBytes + 4 * count
+  }
+
+  /// What the program takes with nothing loaded.
+  private static let programBytes = 25 << 20
+
   // MARK: Proof
 
   /// What was proven of the written result.
@@ -209,8 +230,10 @@ struct Conversion {
     var verification: Verification?
     /// Why the models were not run.
     var notRun: String?
+    /// The first value that transforms have changed, where they promise that none is.
+    var broken: Comparison?
 
-    var passed: Bool { wrongTensor == nil && verification?.passed ?? true }
+    var passed: Bool { wrongTensor == nil && broken == nil && verification?.passed ?? true }
   }
 
   /// Opens what was written, where it is staged, and compares it with the plan and the source.
@@ -239,17 +262,23 @@ struct Conversion {
       if let dtype = request.dtype, dtype.isNarrowerThanF32 { correspondence.contract = .lossy }
       let source = try RunnableModel(model)
       let configuration = model.architecture.configuration
-      proof.verification = try Verification(
+      let inputs = Probes.text(
+        for: configuration.common(with: transformed.architecture.configuration),
+        of: model.architecture.family, tokens: correspondence.tokens?.compactMap(\.self), rows: 3,
+        // Decomposed positions begin behind the rows of the table.
+        longest: max(
+          16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8))
+      let unrounded = (computed?.weights ?? []).filter { $0.rounding != nil }
+        .map { ($0.name, $0.tensor) }
+      let verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
-        inputs: Probes.text(
-          for: configuration.common(with: transformed.architecture.configuration),
-          of: model.architecture.family, tokens: correspondence.tokens?.compactMap(\.self), rows: 3,
-          // Decomposed positions begin behind the rows of the table.
-          longest: max(
-            16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8)
-        ),
-        expecting: held(transformed.architecture), correspondence: correspondence,
-        unrounded: request.dtype == nil ? unrounded : [:], options: request.tolerances)
+        inputs: inputs, expecting: held(transformed.architecture), correspondence: correspondence,
+        unrounded: request.dtype == nil ? Dictionary(unrounded) { first, _ in first } : [:],
+        options: request.tolerances)
+      proof.verification = verification
+      if verification.verdict == .close, verification.contract != .lossy {
+        proof.broken = try promise(source, inputs)
+      }
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
     } catch let error as CheckpointError where dialect == nil {
@@ -257,6 +286,23 @@ struct Conversion {
       proof.notRun = error.reason
     }
     return proof
+  }
+
+  /// Where transforms that promise the same function have made another one.
+  ///
+  /// A target whose framework computes a little otherwise (another epsilon) is within tolerance; what is
+  /// asked here is whether the transforms alone, before rounding and spelling, keep their word.
+  private func promise(_ source: RunnableModel, _ inputs: TextInputs) throws -> Comparison? {
+    guard let computed, request.tolerances.relative == nil, request.tolerances.absolute == nil
+    else {
+      return nil
+    }
+    var options = VerificationOptions()
+    options.judge = .always
+    return try Verification(
+      source, RunnableModel(computed), inputs: inputs, expecting: computed.architecture,
+      correspondence: correspondence, options: options
+    ).firstJudged
   }
 
   /// What the target's framework computes for an architecture; where that differs, spelling has

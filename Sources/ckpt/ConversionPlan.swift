@@ -16,8 +16,8 @@ extension Conversion {
     var vocabulary: Vocabulary?
     /// What transforms measured.
     var findings: [Finding] = []
-    /// Weights as they were computed, by canonical name, where writing rounds them.
-    var unrounded: [String: Tensor] = [:]
+    /// The transformed model as it was computed, before weights are rounded and spelled.
+    var computed: Model?
     var rows: [Spelling.Row] = []
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
@@ -35,8 +35,9 @@ extension Conversion {
         Drop(name: $0.name, reason: $0.reason, loses: true)
       }
       drops += change.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: false) }
-      if request.dialect == nil, steps.isEmpty, request.family == nil {
-        try planNames(request, opening, &remarks)
+      let casts = steps.filter { $0.transform is Cast }
+      if request.dialect == nil, casts.count == steps.count, request.family == nil {
+        try planNames(request, opening, casts, &remarks)
       } else {
         try planModel(request, opening, steps, &remarks)
       }
@@ -48,7 +49,7 @@ extension Conversion {
 
     /// Names as they are: every tensor goes over, at most in another precision.
     private mutating func planNames(
-      _ request: Request, _ opening: Opening, _ remarks: inout [String]
+      _ request: Request, _ opening: Opening, _ casts: [TransformStep], _ remarks: inout [String]
     ) throws {
       // The meaning is only for the proof; without one there is still the comparison of bytes.
       do {
@@ -58,11 +59,19 @@ extension Conversion {
       }
       transformed = model
       remarks += opening.checkpoint.warnings
-      checkpoint.groups = try checkpoint.groups.map { group in
-        var group = group
-        group.tensors = try group.tensors.filter { keeps($0) }
-          .map { try $0.converted(to: request.dtype) }
-        return group
+      for index in checkpoint.groups.indices {
+        checkpoint.groups[index].tensors = checkpoint.groups[index].tensors.filter { keeps($0) }
+      }
+      for step in casts {
+        if try !Cast.isExact(checkpoint.tensors, step.arguments) {
+          correspondence.contract = .lossy
+        }
+        checkpoint.groups = try Cast.converted(checkpoint.groups, step.arguments)
+      }
+      for index in checkpoint.groups.indices {
+        checkpoint.groups[index].tensors = try checkpoint.groups[index].tensors.map {
+          try $0.converted(to: request.dtype)
+        }
       }
       guard opening.checkpoint.tensors.isEmpty || !checkpoint.tensors.isEmpty else {
         throw CheckpointError(
@@ -121,9 +130,7 @@ extension Conversion {
           .map { try $0.converted(to: request.dtype) }
         return group.tensors.isEmpty ? nil : group
       }
-      for weight in result.weights where weight.rounding != nil {
-        unrounded[weight.name] = weight.tensor
-      }
+      if !steps.isEmpty { computed = result }
       result.weights = try result.weights.map { weight in
         // What was computed is rounded once, also where another precision is asked for.
         var copy = request.dtype == nil ? weight.rounded() : weight

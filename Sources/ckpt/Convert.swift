@@ -36,6 +36,9 @@ struct Convert: ParsableCommand, JSONCommand {
   var dtype: String?
   @Option(help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).")
   var apply: [String] = []
+  /// Its words stand before the others already (``Recipe/expanded(_:)``).
+  @Option(help: "A YAML file of these flags; what stands here wins, and steps are added.")
+  var recipe: [String] = []
   @Option(help: "Bytes per file, such as 2GB or 500MB.") var maxShardSize: String?
   @Option(help: "Pack tensors: gzip, or gzip:1 (fast) to gzip:9 (small); HDF5 only.")
   var compress: String?
@@ -134,6 +137,7 @@ extension Convert {
     let terminal = Terminal.output
     if dryRun { renderPlan(conversion) }
     renderDrops(conversion.drops)
+    FindingsReport(conversion.findings).print()
     for remark in conversion.remarks { print("\(terminal.yellow("note:")) \(remark)") }
     if let spelling = conversion.spelling {
       print("loads as: \(spelling.loadsAs)")
@@ -173,18 +177,26 @@ extension Convert {
     if let verification = proof.verification {
       VerificationReport(verification).print(perLayer: false)
     }
+    if let broken = proof.broken {
+      print(
+        "\(terminal.red("failed:")) the transform promises the same function, but in Float64 "
+          + "\(broken.name) differs by \(Text.small(broken.relative))")
+    }
   }
 
   private func renderPlan(_ conversion: Conversion) {
     var table = Table(
-      [.left, .left, .left, .right, .left],
-      header: ["target", "source", "dtype", "shape", "operation"])
+      [.left, .left, .left, .right, .right, .left],
+      header: ["target", "source", "dtype", "shape", "bytes", "operation"])
     for row in conversion.rows {
       table.add(
         row.target, row.sources.isEmpty ? "-" : row.sources.joined(separator: " + "),
-        row.dtype.rawValue, "\(row.shape)", row.operation)
+        row.dtype.rawValue, "\(row.shape)", Text.bytes(row.dtype.byteCount(of: row.shape.count)),
+        row.operation)
     }
     table.print()
+    let proof = conversion.provingBytes.map { ", \(Text.bytes($0)) for the proof" } ?? ""
+    print("peak memory: about \(Text.bytes(conversion.writingBytes)) to write" + proof)
   }
 
   private func list(_ names: [String]) -> String {
@@ -220,6 +232,7 @@ extension Convert {
               .init("operation", .string(row.operation)),
               .init("dtype", .string(row.dtype.rawValue)),
               .init("shape", .array(row.shape.extents.map { .number($0) })),
+              .init("bytes", .number(row.dtype.byteCount(of: row.shape.count))),
             ])
           })),
       .init(
@@ -231,7 +244,10 @@ extension Convert {
               .init("loses", .bool($0.loses)),
             ])
           })),
+      .init("findings", FindingsReport(conversion.findings).json),
       .init("notes", .array(conversion.remarks.map { .string($0) })),
+      .init("writing_memory", .number(conversion.writingBytes)),
+      .init("proving_memory", conversion.provingBytes.map { .number($0) } ?? .null),
     ])
     if let spelling = conversion.spelling {
       json.set("loads_as", .string(spelling.loadsAs))
@@ -242,6 +258,7 @@ extension Convert {
       json.set("read_back", .number(proof.tensors))
       json.set("verified", .bool(proof.passed))
       json.set("wrong_tensor", proof.wrongTensor.map { .string($0) } ?? .null)
+      json.set("broken_promise", proof.broken.map { .string($0.name) } ?? .null)
       json.set("not_run", proof.notRun.map { .string($0) } ?? .null)
       json.set(
         "verification",

@@ -7,16 +7,29 @@ struct Info: ParsableCommand, JSONCommand {
     abstract: "Tell what a checkpoint is: format, dialect, family, configuration, sizes.")
 
   @Argument(help: "The checkpoint.") var model: String
+  @Flag(help: "Analyse each head: effective rank of its scores, similarity to others.")
+  var attention = false
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
   func run() throws {
     let opening = try Opening(model, options: options.reading())
     let understood = try understand(opening)
+    let report = try attention ? AttentionReport(analysis(understood)) : nil
     if output.json {
-      print(json(opening, understood).pretty)
+      var json = json(opening, understood)
+      if let report { json.set("attention", report.json) }
+      print(json.pretty)
     } else {
       render(opening, understood)
+      report?.print()
+    }
+  }
+
+  private func analysis(_ understood: Understood) throws(CheckpointError) -> AttentionAnalysis {
+    switch understood {
+    case .model(let model): return try AttentionAnalysis(model)
+    case .unknown(let error): throw error
     }
   }
 

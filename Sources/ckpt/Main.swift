@@ -42,9 +42,9 @@ struct Main: ParsableCommand {
   static func main() {
     holdStandardStreams()
     Interrupts.watch()
-    var json = false
+    var json = CommandLine.arguments.contains("--json")
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(Recipe.expanded(Array(CommandLine.arguments.dropFirst())))
       json = (command as? any JSONCommand)?.output.json ?? false
       try command.run()
       try flush()

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoint
 import Infer
-import Transforms
 
 /// `ckpt formats`: the list of formats.
 struct Formats: ParsableCommand, JSONCommand {
@@ -62,27 +61,6 @@ struct Families: ParsableCommand, JSONCommand {
           more: [
             ("heads", .array(family.possibleHeads.map { .string($0.rawValue) })),
             ("runs", .bool(FamilyRegistry.all.contains { $0.family == family.name })),
-          ])
-      }
-    ).print(output)
-  }
-}
-
-/// `ckpt transforms`: the list of transforms.
-struct Transforms: ParsableCommand, JSONCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "List the transforms for convert --apply.")
-  @OptionGroup var output: OutputFlags
-
-  func run() {
-    Catalogue(
-      key: "transforms",
-      rows: TransformRegistry.all.map {
-        .init(
-          name: $0.name, aliases: [], summary: $0.summary,
-          more: [
-            ("contract", .string($0.contract.rawValue)), ("usage", .string($0.usage)),
-            ("precondition", .string($0.precondition)), ("inverse", .string($0.inverse)),
           ])
       }
     ).print(output)

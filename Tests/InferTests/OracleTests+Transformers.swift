@@ -7,6 +7,7 @@ extension OracleTests {
       "electra-equal", "electra-token", "electra-sequence", "electra-qa", "roformer",
       "roformer-rotary-value", "roformer-sequence", "roberta", "roberta-sequence", "distilbert",
       "distilbert-sequence", "distilbert-qa", "gpt", "gpt2", "t5", "t5-gated", "t5-encoder", "mt5",
+      "umt5",
     ].map { Case(fixture: "hf-\($0)", file: "model.safetensors") }
     + [
       ("bert", "bert-tiny"), ("albert", "albert"), ("electra", "electra-discriminator"),

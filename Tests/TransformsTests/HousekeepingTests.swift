@@ -81,4 +81,91 @@ import Transforms
     let steps = try ["strip-optimizer", "untie"].map { try TransformStep(parsing: $0) }
     #expect(try TransformRegistry.apply(steps, to: checkpoint([("", ["a"])])).rest.count == 1)
   }
+
+  @Test(arguments: [
+    (
+      "generator", true,
+      [
+        "electra/embeddings/word_embeddings", "generator/embeddings_project/kernel",
+        "generator/encoder/layer_0/output/dense/kernel", "generator_predictions/dense/kernel",
+        "global_step",
+      ]
+    ),
+    (
+      "discriminator", true,
+      [
+        "electra/embeddings/word_embeddings", "electra/embeddings_project/kernel",
+        "electra/encoder/layer_0/output/dense/kernel",
+        "electra/encoder/layer_0/output/dense/kernel/adam_m",
+        "discriminator_predictions/dense/kernel", "global_step",
+      ]
+    ),
+    (
+      "generator", false,
+      [
+        "electra/embeddings/word_embeddings", "electra/embeddings_project/kernel",
+        "electra/encoder/layer_0/output/dense/kernel",
+        "electra/encoder/layer_0/output/dense/kernel/adam_m",
+        "generator_predictions/dense/kernel", "global_step",
+      ]
+    ),
+  ])
+  func `one of ELECTRA's models is kept, with what both share`(
+    _ part: String, _ hasOwn: Bool, _ expected: [String]
+  ) throws {
+    let names =
+      [
+        "electra/embeddings/word_embeddings", "electra/embeddings_project/kernel",
+        "electra/encoder/layer_0/output/dense/kernel",
+        "electra/encoder/layer_0/output/dense/kernel/adam_m",
+        "discriminator_predictions/dense/kernel",
+      ]
+      + (hasOwn
+        ? ["generator/embeddings_project/kernel", "generator/encoder/layer_0/output/dense/kernel"]
+        : [])
+      + ["generator_predictions/dense/kernel", "global_step"]
+    let change = try apply("split-electra=\(part)", to: checkpoint([("", names)]))
+    #expect(change.checkpoint.tensors.map(\.name) == expected)
+    #expect(change.left.map(\.tensor.name) == names.filter { !expected.contains($0) })
+    #expect(try Google().recognise(change.checkpoint, configuration: nil) == "electra")
+  }
+
+  @Test func `transformers' heads are split by their names`() throws {
+    let body = [
+      "electra.embeddings.word_embeddings.weight", "electra.encoder.layer.0.output.dense.weight",
+    ]
+    let (discriminator, generator) = (
+      ["discriminator_predictions.dense.weight"],
+      ["generator_predictions.dense.weight", "generator_lm_head.bias"]
+    )
+    let source = checkpoint([("", body + discriminator + generator)])
+    #expect(
+      try apply("split-electra=generator", to: source).checkpoint.tensors.map(\.name)
+        == body + generator)
+    #expect(
+      try apply("split-electra=discriminator", to: source).checkpoint.tensors.map(\.name)
+        == body + discriminator)
+  }
+
+  @Test(arguments: [
+    ("split-electra=both", ["electra/encoder/x"], CheckpointError.Kind.usage),
+    ("split-electra=discriminator", ["electra/encoder/x", "discriminator_predictions/x"], .usage),
+    (
+      "split-electra=generator", ["electra/encoder/x", "discriminator_predictions/x"], .unsupported
+    ),
+    (
+      "split-electra=discriminator", ["generator/encoder/x", "generator_predictions/x"],
+      .unsupported
+    ),
+    ("split-electra=generator", ["bert/encoder/x"], .unsupported),
+    ("split-electra=generator", ["electra.x", "generator_predictions.x"], .usage),
+  ])
+  func `what is not there cannot be split`(
+    _ step: String, _ names: [String], _ kind: CheckpointError.Kind
+  ) throws {
+    let error = #expect(throws: CheckpointError.self) {
+      try apply(step, to: checkpoint([("", names)]))
+    }
+    #expect(error?.kind == kind)
+  }
 }

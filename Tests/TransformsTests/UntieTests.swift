@@ -1,4 +1,5 @@
 import Checkpoint
+import TestSupport
 import Testing
 import Transforms
 
@@ -73,5 +74,46 @@ import Transforms
     #expect(both.name(of: "d") == "e")
     #expect(both.name(of: "x") == nil && both.name(of: "y") == nil)
     #expect(both.name(of: "other") == "other")
+  }
+
+  @Test func `what is said of a name holds for all that begin with it`() {
+    let relation = Correspondence(
+      renamed: ["layers.5": "layers.3", "layers.5.norm": "last"],
+      removed: ["layers.3", "layers.5.b"])
+    #expect(relation.name(of: "layers.5.attention.key") == "layers.3.attention.key")
+    #expect(relation.name(of: "layers.5.norm.x") == "last.x")
+    #expect(relation.name(of: "layers.5.b.c") == nil && relation.name(of: "layers.3.a") == nil)
+    #expect(relation.name(of: "layers.55.a") == "layers.55.a")
+    #expect(relation.name(of: "layers.30") == "layers.30")
+    // A weight stays where it is unless its place is another's.
+    #expect(relation.place(of: "layers.5.a.kernel") == "layers.3.a.kernel")
+    #expect(relation.place(of: "layers.3.a.kernel") == nil)
+    #expect(relation.place(of: "layers.5.b.kernel") == "layers.5.b.kernel")
+  }
+
+  @Test func `composed, they say what both say in turn`() {
+    let names = ["a", "a.b", "a.b.c", "a.c", "b", "b.b", "b.b.c", "c", "c.a", "c.b"]
+    var random = SeededGenerator(seed: 5)
+    func relation() -> Correspondence {
+      var relation = Correspondence()
+      for name in names where Bool.random(using: &random) && Bool.random(using: &random) {
+        if Bool.random(using: &random) {
+          relation.removed.insert(name)
+        } else {
+          relation.renamed[name] = names.randomElement(using: &random)
+        }
+      }
+      return relation
+    }
+    for _ in 0..<2000 {
+      let (first, second) = (relation(), relation())
+      let both = first.followed(by: second)
+      for value in names + names.map({ $0 + ".d" }) {
+        // A name that the first step gave to another value is not the source's own any more.
+        let taken = first.renamed.values.contains { value == $0 || value.hasPrefix($0 + ".") }
+        guard !taken || first.name(of: value) != value else { continue }
+        #expect(both.name(of: value) == first.name(of: value).flatMap(second.name))
+      }
+    }
   }
 }

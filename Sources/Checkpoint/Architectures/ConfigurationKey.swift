@@ -146,6 +146,8 @@ public struct ConfigurationKey: Sendable {
     "position_embedding_type": [.string("absolute")],
     "ln_type": [.string("postln")],
     "add_cross_attention": [.bool(false)],
+    // transformers until version 4: another number of heads in each layer.
+    "pruned_heads": [.object([])],
     "scale_attn_by_inverse_layer_idx": [.bool(false)],
     "scale_attn_weights": [.bool(true)],
   ]

@@ -90,7 +90,7 @@ extension Family {
 public enum ArchitectureRegistry {
   public static let all: [any Family] = [
     BERT(), ALBERT(), BrightmartALBERT(), RoBERTa(), DistilBERT(), ELECTRA(), NEZHA(), RoFormer(),
-    RoFormerV2(), GAUAlpha(), GPT(), GPT2(), GPT2ML(), T5(), MT5(),
+    RoFormerV2(), GAUAlpha(), GPT(), GPT2(), GPT2ML(), T5(), MT5(), UMT5(),
   ]
 
   /// The family of that name.

@@ -111,6 +111,9 @@ enum Relabelling {
       return
         "positions enter by \(a.position.meaning) in one and by \(b.position.meaning) in the other"
     }
+    if a.sharesDistances != b.sharesDistances {
+      return "layers share a table of distances in one and have their own in the other"
+    }
     if a.placement != b.placement { return "their norms stand at other places" }
     if a.norm != b.norm { return "their norms compute otherwise" }
     if a.embeddingNorm != b.embeddingNorm { return "only one has a norm behind the embeddings" }

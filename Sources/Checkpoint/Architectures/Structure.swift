@@ -46,6 +46,8 @@ public struct Structure: Sendable, Equatable {
   }
 
   public var position = Position.absolute
+  /// Whether a stack's layers share one table of buckets; else each has its own (UMT5).
+  public var sharesDistances = true
   public var placement = Placement.after
   public var norm = Norm.layer
   /// Whether the sum of the embeddings is normalized.

@@ -56,6 +56,34 @@ public struct T5: Family {
   }
 }
 
+/// UMT5 (arXiv 2304.09151): an mT5 whose layers have a table of distances each.
+public struct UMT5: Family {
+  public init() {}
+
+  public var name: String { "umt5" }
+  public var summary: String { "UMT5: mT5 with a table of distances in each layer" }
+  public var possibleHeads: [Head] { T5().possibleHeads }
+  public var stated: [String] { [] }
+  public var structure: Structure {
+    var structure = T5().structure
+    structure.sharesDistances = false
+    return structure
+  }
+
+  public func heads(_ names: Set<String>, _ configuration: Configuration) -> Set<Head> {
+    T5().heads(names, configuration)
+  }
+
+  public func check(_ configuration: Configuration) throws(CheckpointError) {
+    try T5().check(configuration)
+    guard !configuration.crossPositionBias else {
+      throw CheckpointError(
+        .mismatch, Place(member: "cross_position_bias"),
+        "is true; a UMT5's cross-attention has no table of distances")
+    }
+  }
+}
+
 /// mT5 (arXiv 2010.11934): a T5 1.1 under names of its own.
 public struct MT5: Family {
   public init() {}

@@ -23,8 +23,9 @@ extension Transformer {
       // A lone decoder's layers are its model's.
       values["num_hidden_layers"] = values["num_hidden_layers"] ?? values["num_decoder_layers"]
       for prefix in ["encoder.", "decoder."] {
-        take("relative_attention_num_buckets", "\(prefix)relative_position", 0)
-        take("num_attention_heads", "\(prefix)relative_position", 1)
+        let owner = structure.sharesDistances ? prefix : "\(prefix)layers.0.attention."
+        take("relative_attention_num_buckets", "\(owner)relative_position", 0)
+        take("num_attention_heads", "\(owner)relative_position", 1)
       }
     }
     guard let block = firstBlock(shapes) else { return values }

@@ -54,7 +54,7 @@ struct Transformer {
     if structure.encoderDecoder, c.projection {
       weights += dense("\(prefix)embeddings.projection", c.embeddingSize, c.hiddenSize, bias: true)
     }
-    if structure.position == .buckets {
+    if structure.position == .buckets, structure.sharesDistances {
       weights.append(WeightSpec("\(prefix)relative_position", [c.buckets, c.heads]))
     }
     for name in blocks {
@@ -68,6 +68,9 @@ struct Transformer {
     guard !structure.gatedUnit else { return gatedUnit("\(name).attention") }
     let c = configuration
     var weights = attention("\(name).attention")
+    if structure.position == .buckets, !structure.sharesDistances {
+      weights.append(WeightSpec("\(name).attention.relative_position", [c.buckets, c.heads]))
+    }
     if isDecoder { weights += attention("\(name).cross_attention") }
     weights += dense("\(name).feed_forward.inner", c.hiddenSize, c.intermediateSize)
     for gate in c.gateNames {

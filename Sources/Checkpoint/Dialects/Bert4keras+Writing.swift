@@ -83,6 +83,11 @@ extension Bert4keras {
         "bert4keras' attention does not mix heads; load it with a class whose attention has "
           + "pre_softmax and post_softmax behind its dense layers")
     }
+    if architecture.structure.position == .relative, c.heads == 1 {
+      remarks.append(
+        "bert4keras cannot build a NEZHA of one head on TensorFlow 2.15, whose einsum loses its shape"
+      )
+    }
     if architecture.family == "gau_alpha" {
       remarks.append("GAU_alpha is the class of github.com/ZhuiyiTechnology/GAU-alpha")
     }

@@ -2,10 +2,34 @@
 /// google-research/electra.
 extension Google {
   /// Which of ELECTRA's two models is meant.
-  enum Part: String, Sendable, CaseIterable {
+  public enum Part: String, Sendable, CaseIterable {
     case discriminator, generator
 
-    var other: Part { self == .discriminator ? .generator : .discriminator }
+    public var other: Part { self == .discriminator ? .generator : .discriminator }
+
+    /// Beginnings of the names of variables that only the other model has.
+    ///
+    /// - Throws: ``CheckpointError`` of kind `mismatch` when the file does not hold this one.
+    public func foreign(in names: [String]) throws(CheckpointError) -> [String] {
+      func need(_ beginning: String, _ member: String) throws(CheckpointError) {
+        guard !names.contains(where: { $0.hasPrefix(beginning) }) else { return }
+        throw CheckpointError(
+          .mismatch, Place(member: member), "is missing: the file has no \(rawValue)",
+          hint: "say --set part=\(other.rawValue)")
+      }
+      let head = "\(other.rawValue)_predictions/"
+      guard self == .generator else {
+        try need("electra/encoder/", "electra/encoder")
+        return [head, "generator/"]
+      }
+      try need("generator", "generator")
+      let scopes = GoogleFamily.ELECTRAScopes(self, names)
+      return [head]
+        + [
+          (scopes.embeddings, "embeddings"), (scopes.projection, "embeddings_project"),
+          (scopes.encoder, "encoder"),
+        ].filter { $0.0 == "generator" }.map { "electra/\($0.1)/" }
+    }
   }
 }
 
@@ -57,6 +81,10 @@ extension GoogleFamily {
 
   /// The part that a file's names show when nobody says which.
   static func electraPart(_ names: [String]) -> Google.Part {
-    names.contains { $0.hasPrefix("electra/encoder/") } ? .discriminator : .generator
+    func has(_ scope: String) -> Bool { names.contains { $0.hasPrefix(scope + "/") } }
+    guard has("electra/encoder") else { return .generator }
+    // One encoder with one head: whose head it is.
+    return has("generator_predictions") && !has("discriminator_predictions")
+      && !has("generator/encoder") ? .generator : .discriminator
   }
 }

@@ -112,28 +112,10 @@ public struct Google: Dialect {
     _ names: [String]
   ) throws(CheckpointError) -> (beginnings: [String], reason: String) {
     let part = part ?? GoogleFamily.electraPart(names)
-    let scopes = GoogleFamily.ELECTRAScopes(part, names)
-    var beginnings = ["\(part.other.rawValue)_predictions/"]
-    if part == .discriminator {
-      guard names.contains(where: { $0.hasPrefix("electra/encoder/") }) else {
-        throw CheckpointError(
-          .mismatch, Place(member: "electra/encoder"), "is missing: the file has no discriminator",
-          hint: "say --set part=generator")
-      }
-      beginnings.append("generator/")
-    } else {
-      guard names.contains(where: { $0.hasPrefix("generator") }) else {
-        throw CheckpointError(
-          .mismatch, Place(member: "generator"), "is missing: the file has no generator",
-          hint: "say --set part=discriminator")
-      }
-      beginnings += [
-        (scopes.embeddings, "embeddings"), (scopes.projection, "embeddings_project"),
-        (scopes.encoder, "encoder"),
-      ].filter { $0.0 == "generator" }.map { "electra/\($0.1)/" }
-    }
     let other = part.other.rawValue
-    return (beginnings, "belongs to the \(other), which --set part=\(other) reads")
+    return (
+      try part.foreign(in: names), "belongs to the \(other), which --set part=\(other) reads"
+    )
   }
 
   /// Why a variable is no weight: what optimizers and sessions keep beside them.

@@ -7,7 +7,7 @@ extension HuggingFace {
     guard let members = configuration.members,
       let spelling = all.first(where: { $0.family == family })
     else { return configuration }
-    let isT5 = family == "t5" || family == "mt5"
+    let isT5 = family.hasSuffix("t5")
     var result = JSON.object([])
     for member in members {
       let ours = spelling.keys.first { $0.theirs == member.key && $0.ours != "block_norm_eps" }?

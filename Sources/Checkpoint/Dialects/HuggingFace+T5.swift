@@ -1,8 +1,9 @@
-/// T5 and mT5. Source: `modeling_t5.py`, `modeling_mt5.py` and their configurations of transformers
-/// 5.23, which ties and scales by these rules:
+/// T5, mT5 and UMT5. Source: `modeling_t5.py`, `modeling_mt5.py`, `modeling_umt5.py` and their
+/// configurations of transformers 5.23, which ties and scales by these rules:
 ///
 /// - T5 divides the decoder's states by √d_model unless config.json says `tie_word_embeddings: false`
-///   (or `scale_decoder_outputs` outright); mT5 never does.
+///   (or `scale_decoder_outputs` outright); mT5 never does. UMT5 always does: its configuration says
+///   `tie_word_embeddings: true` whatever the file says.
 /// - An `lm_head.weight` in the file that differs from `shared.weight` is the decoder, whatever the
 ///   configuration says.
 extension HuggingFaceFamily {
@@ -14,18 +15,35 @@ extension HuggingFaceFamily {
     encoderDecoder("mt5", "MT5", storage)
   }
 
+  /// Its names are a T5's, and each layer has a table of distances.
+  static func umt5(_ storage: HuggingFaceRows.Storage) -> HuggingFaceFamily {
+    encoderDecoder("umt5", "UMT5", storage, sharesDistances: false)
+  }
+
   private static func encoderDecoder(
-    _ name: String, _ prefix: String, _ storage: HuggingFaceRows.Storage
+    _ name: String, _ prefix: String, _ storage: HuggingFaceRows.Storage,
+    sharesDistances: Bool = true
   ) -> HuggingFaceFamily {
     // Only the token classifier keeps its encoder under a name.
     let rows = HuggingFaceRows(base: "transformer.", storage: storage)
-    let attention = "block.0.layer.0.SelfAttention"
+    func signatures(_ end: String) -> [String] {
+      ["", "transformer."].flatMap { base in
+        ["encoder", "decoder"].map { "\(base)\($0).block.\(end).weight" }
+      }
+    }
+    let queries = signatures("0.layer.0.SelfAttention.q")
     return HuggingFaceFamily(
       family: name, modelTypes: [name],
-      signatures: ["", "transformer."].flatMap { base in
-        ["encoder", "decoder"].map { "\(base)\($0).\(attention).q.weight" }
-      },
+      signatures: sharesDistances
+        ? queries : signatures("1.layer.0.SelfAttention.relative_attention_bias"),
+      sharedSignatures: sharesDistances ? [] : queries,
       rows: [rows.row("embeddings.token", "shared.weight"), rows.decoder]
+        + ["encoder", "decoder"].map { half in
+          sharesDistances
+            ? rows.row("\(half).relative_position", "\(half).block.0.\(table)")
+            : rows.row(
+              "\(half).layers.{i}.attention.relative_position", "\(half).block.{i}.\(table)")
+        }
         + half(rows, "encoder", feedForward: 1) + half(rows, "decoder", feedForward: 2)
         + part(rows, "decoder", 1, "cross_attention", "EncDecAttention"),
       gatedRows: [
@@ -76,16 +94,14 @@ extension HuggingFaceFamily {
 
   // MARK: Parts
 
+  private static let table = "layer.0.SelfAttention.relative_attention_bias.weight"
+
   private static func half(
     _ rows: HuggingFaceRows, _ half: String, feedForward index: Int
   ) -> [FlatTable.Row] {
     let (block, stored) = ("\(half).layers.{i}", "\(half).block.{i}.layer.\(index)")
     let dense = "\(stored).DenseReluDense"
-    return [
-      rows.row(
-        "\(half).relative_position",
-        "\(half).block.0.layer.0.SelfAttention.relative_attention_bias.weight")
-    ] + part(rows, half, 0, "attention", "SelfAttention") + [
+    return part(rows, half, 0, "attention", "SelfAttention") + [
       rows.projection("\(block).feed_forward.inner", "\(dense).wi"),
       rows.projection("\(block).feed_forward.gate", "\(dense).wi_1"),
       rows.projection("\(block).feed_forward.output", "\(dense).wo"),

@@ -31,9 +31,10 @@ public struct HuggingFace: Dialect {
     let fitting = all.filter { family in
       guard let stated else { return family.signatures.contains(where: names.contains) }
       return family.modelTypes.contains(stated)
-        && (family.signatures + bare(family)).contains(where: names.contains)
+        && (family.signatures + family.sharedSignatures + bare(family))
+          .contains(where: names.contains)
     }
-    // An ELECTRA's names are a BERT's and more; T5 is the better known of the two that share names.
+    // An ELECTRA's names are a BERT's and more; T5 is the better known of those that share names.
     return fitting.last?.family
   }
 
@@ -79,15 +80,29 @@ public struct HuggingFace: Dialect {
     let isStated = configuration?["model_type"]?.string != nil
     let sizes: Set<String> = ["num_attention_heads", "num_hidden_layers"]
     values += own.filter { isStated || !sizes.contains($0.0) }
-    if family == "t5" || family == "mt5" {
+    if family.hasSuffix("t5") {
       let names = binding.weights.map(\.name)
       let isGated = Configuration.gateCount(in: names) > 0
       values.append(
         ("hidden_act", isGated ? .string("gelu_tanh,linear") : .string("relu")))
       values.append(
-        ("scale_decoder_outputs", .bool(family == "t5" && !names.contains("lm.kernel"))))
+        (
+          "scale_decoder_outputs",
+          .bool(family == "umt5" || family == "t5" && !names.contains("lm.kernel"))
+        ))
     }
     return values
+  }
+
+  public func remarks(on configuration: JSON) -> [String] {
+    let isUnscaled =
+      configuration["model_type"]?.string == "umt5"
+      && configuration["tie_word_embeddings"]?.bool == false
+    return isUnscaled
+      ? [
+        "config.json says tie_word_embeddings: false; transformers 5 scales a UMT5's states all the "
+          + "same, 4 did not: --set scale_decoder_outputs=false computes as 4 did"
+      ] : []
   }
 
   public func computed(_ architecture: FamilyArchitecture) -> Configuration {

@@ -6,6 +6,8 @@ struct HuggingFaceFamily: Sendable {
   let modelTypes: [String]
   /// Names of which the family's files have one, where no configuration says what it is.
   let signatures: [String]
+  /// Names that it has and others too, which tell it only where its model type is stated.
+  var sharedSignatures: [String] = []
   let rows: [FlatTable.Row]
   /// Names of the same weights where the feed-forward is gated.
   var gatedRows: [FlatTable.Row] = []
@@ -79,7 +81,7 @@ struct HuggingFaceFamily: Sendable {
     [
       bert(storage), albert(storage), electra(storage), roformer(storage), roberta(storage),
       distilbert(storage), gpt(storage), gpt2(storage), mt5(storage), t5(storage),
-    ]
+    ] + (storage == .torch ? [umt5(storage)] : [])
   }
 }
 

@@ -34,7 +34,8 @@ struct HuggingFaceLimits {
       + when(
         c.talkingHeads, "attention.pre_softmax",
         "transformers has no class with projections between heads (talking-heads)",
-        HuggingFaceLimits.asStored)
+        "--to bert4keras holds them; --apply flatten-talking-heads makes plain attention of wider heads"
+      )
       + when(
         c.hierarchicalPosition != nil, "hierarchical_position",
         "transformers has one row per position; these are decomposed",
@@ -137,8 +138,13 @@ struct HuggingFaceLimits {
         hasModel && c.scalesDecoder && spelling.family == "mt5", "scale_decoder_outputs",
         "MT5 does not scale its decoder's states", fold)
       + when(
-        hasModel && c.scalesDecoder && !c.tiesDecoder, "scale_decoder_outputs",
+        hasModel && c.scalesDecoder && !c.tiesDecoder && spelling.family == "t5",
+        "scale_decoder_outputs",
         "T5 with output weights of its own does not scale its decoder's states", fold)
+      + when(
+        hasModel && !c.scalesDecoder && spelling.family == "umt5", "scale_decoder_outputs",
+        "UMT5 scales its decoder's states",
+        "use --apply unfold-decoder-scale: the decoder's weights take the inverse factor")
   }
 
   private var heads: [Reason] {

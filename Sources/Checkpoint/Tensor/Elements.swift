@@ -83,32 +83,53 @@ public enum Elements {
     return bytes
   }
 
-  /// Bytes of a `[rows, columns]` matrix of elements of `size` bytes as `[columns, rows]`.
-  public static func transpose(_ bytes: [UInt8], rows: Int, columns: Int, size: Int) -> [UInt8] {
-    switch size {
-    case 1: transpose(load(bytes, UInt8.self), rows: rows, columns: columns)
-    case 2: transpose(load(bytes, UInt16.self), rows: rows, columns: columns)
-    case 4: transpose(load(bytes, UInt32.self), rows: rows, columns: columns)
-    case 16: transpose(load(bytes, UInt128.self), rows: rows, columns: columns)
-    default: transpose(load(bytes, UInt64.self), rows: rows, columns: columns)
+  /// Adds a `[rows, columns]` matrix of elements of `size` bytes to `result` as `[columns, rows]`.
+  ///
+  /// - Parameters:
+  ///   - first: the matrix's first element in `bytes`.
+  ///   - stride: elements from one row to the next.
+  public static func transpose(
+    _ bytes: [UInt8], from first: Int = 0, rows: Int, columns: Int, stride: Int, size: Int,
+    into result: inout [UInt8]
+  ) {
+    guard rows > 0, columns > 0 else { return }
+    precondition((first + (rows - 1) * stride + columns) * size <= bytes.count)
+    let start = result.count
+    result += [UInt8](repeating: 0, count: rows * columns * size)
+    // Both hold as many elements as the check above and the line above say.
+    unsafe bytes.withUnsafeBytes { source in
+      unsafe result.withUnsafeMutableBytes { target in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        let (source, target) = unsafe (from + first * size, to + start)
+        switch size {
+        case 1: unsafe turn(source, target, rows, columns, stride, UInt8.self)
+        case 2: unsafe turn(source, target, rows, columns, stride, UInt16.self)
+        case 4: unsafe turn(source, target, rows, columns, stride, UInt32.self)
+        case 16: unsafe turn(source, target, rows, columns, stride, UInt128.self)
+        default: unsafe turn(source, target, rows, columns, stride, UInt64.self)
+        }
+      }
     }
   }
 
-  private static func transpose<T: BitwiseCopyable & FixedWidthInteger>(
-    _ values: [T], rows: Int, columns: Int
-  ) -> [UInt8] {
-    var result = [T](repeating: 0, count: values.count)
+  private static func turn<T: BitwiseCopyable>(
+    _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ rows: Int, _ columns: Int,
+    _ stride: Int, _: T.Type
+  ) {
+    let size = MemoryLayout<T>.size
     let block = 16  // 16 × 16 elements of both matrices stay in the first-level cache
-    for rowBlock in stride(from: 0, to: rows, by: block) {
-      for columnBlock in stride(from: 0, to: columns, by: block) {
+    for rowBlock in Swift.stride(from: 0, to: rows, by: block) {
+      for columnBlock in Swift.stride(from: 0, to: columns, by: block) {
         for row in rowBlock..<min(rowBlock + block, rows) {
           for column in columnBlock..<min(columnBlock + block, columns) {
-            result[column * rows + row] = values[row * columns + column]
+            let value = unsafe source.loadUnaligned(
+              fromByteOffset: (row * stride + column) * size, as: T.self)
+            unsafe target.storeBytes(
+              of: value, toByteOffset: (column * rows + row) * size, as: T.self)
           }
         }
       }
     }
-    return store(result)
   }
 
   /// The nearest bfloat16, ties to even; NaN stays NaN.

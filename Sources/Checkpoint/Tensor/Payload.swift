@@ -19,6 +19,9 @@ public protocol Payload: Sendable {
   /// Whether parts can be read without computing the whole.
   var isWindowed: Bool { get }
 
+  /// Memory that reading takes beside the window that is filled, in bytes; an estimate.
+  var workingBytes: Int { get }
+
   /// The checksum of ``slice``'s bytes that the file states, checked when they are copied.
   var checksum: Checksum? { get }
 
@@ -32,6 +35,7 @@ extension Payload {
   public var slice: FileSlice? { nil }
   public var filters: [String] { [] }
   public var isWindowed: Bool { slice != nil }
+  public var workingBytes: Int { isWindowed ? 0 : byteCount }
   public var checksum: Checksum? { nil }
 }
 
@@ -88,10 +92,14 @@ public struct ComputedPayload: Payload {
 struct CastPayload: Payload {
   let source: Tensor
   let target: DType
+  let overflow: Overflow
 
   var byteCount: Int { target.byteCount(of: source.shape.count) }
   var storage: String { "cast \(target.rawValue)" }
   var isWindowed: Bool { source.payload.isWindowed }
+  var workingBytes: Int {
+    source.payload.workingBytes + (isWindowed ? Window.gathered : byteCount + CastPayload.step * 16)
+  }
 
   /// Elements that are converted at once; a multiple of every block.
   private static let step = 1 << 16
@@ -123,17 +131,17 @@ struct CastPayload: Payload {
     var values: [Double] = Elements.decode(bytes, as: source.dtype)
     // A packed type's last block may be begun only.
     if values.count > range.count { values.removeLast(values.count - range.count) }
-    let encoded = Elements.encode(values, as: target)
-    let back: [Double] = Elements.decode(encoded, as: target)
-    for index in values.indices where values[index].isFinite && !back[index].isFinite {
-      throw CheckpointError(
+    return try overflow.encode(values, as: target) { index in
+      CheckpointError(
         .unsupported, .tensor(source.name),
         "element \(range.lowerBound + index) is \(values[index]), and "
           + (target.isQuantized
             ? "its block has no finite scale in \(target.rawValue)"
             : "beyond the range of \(target.rawValue)"),
-        hint: "use --dtype f32 or bf16")
+        hint: target.isQuantized
+          ? "use --dtype f32 or bf16"
+          : "use --dtype f32 or bf16; --apply cast=\(target.rawValue):overflow=clip takes the largest "
+            + "number instead")
     }
-    return encoded
   }
 }

@@ -5,9 +5,12 @@ struct RowsPayload: Payload {
   let width: Int
   /// The type to which each number is rounded, once.
   let dtype: DType
+  var overflow = Overflow.error
   let storage: String
   /// Whether what it is made of can be read in parts.
   let hasParts: Bool
+  /// Memory for its operands while some rows are computed.
+  let operandBytes: Int
   let make: @Sendable (Range<Int>) throws(CheckpointError) -> [Double]
 
   var byteCount: Int { dtype.byteCount(of: rows * width) }
@@ -16,13 +19,19 @@ struct RowsPayload: Payload {
   /// again and again.
   var isWindowed: Bool { hasParts && byteCount > 48 << 20 }
 
+  /// Float64 numbers of the operands and the result, and their bytes.
+  var workingBytes: Int {
+    operandBytes + (hasParts ? min(RowsPayload.step, rows * width) : rows * width) * 24
+  }
+
   /// Elements that are computed at once.
   private static let step = 1 << 20
 
   /// The same numbers rounded to another type.
-  func rounded(to dtype: DType) -> RowsPayload {
+  func rounded(to dtype: DType, overflow: Overflow) -> RowsPayload {
     RowsPayload(
-      rows: rows, width: width, dtype: dtype, storage: storage, hasParts: hasParts, make: make)
+      rows: rows, width: width, dtype: dtype, overflow: overflow, storage: storage,
+      hasParts: hasParts, operandBytes: operandBytes, make: make)
   }
 
   func read(at offset: Int, into buffer: inout MutableRawSpan) throws(CheckpointError) {
@@ -57,16 +66,13 @@ struct RowsPayload: Payload {
   }
 
   private func encoded(_ values: [Double], from first: Int) throws(CheckpointError) -> [UInt8] {
-    let bytes = Elements.encode(values, as: dtype)
-    guard dtype != .f64 else { return bytes }
-    let back: [Double] = Elements.decode(bytes, as: dtype)
-    for index in values.indices where values[index].isFinite && !back[index].isFinite {
-      throw CheckpointError(
+    guard dtype != .f64 else { return Elements.encode(values, as: dtype) }
+    return try overflow.encode(values, as: dtype) { index in
+      CheckpointError(
         .unsupported, Place(),
         "element \(first + index) becomes \(values[index]), beyond the range of \(dtype.rawValue)",
         hint: "convert to a wider type first: --apply cast=f32")
     }
-    return bytes
   }
 }
 
@@ -86,7 +92,8 @@ extension Tensor {
       name: name, dtype: .f64, shape: shape,
       payload: RowsPayload(
         rows: count, width: count == 0 ? 0 : shape.count / count, dtype: .f64, storage: operation,
-        hasParts: operands.allSatisfy(\.payload.isWindowed), make: rows))
+        hasParts: operands.allSatisfy(\.payload.isWindowed),
+        operandBytes: operands.reduce(0) { $0 + $1.payload.workingBytes }, make: rows))
   }
 
   /// The elements of a range of the first axis as `Double`.

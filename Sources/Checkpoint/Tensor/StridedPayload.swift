@@ -25,6 +25,12 @@ struct StridedPayload: Payload {
   var filters: [String] { stored.filters }
   var byteCount: Int { shape.count * size }
   var isWindowed: Bool { stored.isWindowed }
+  var workingBytes: Int {
+    stored.workingBytes
+      + (isWindowed
+        ? Window.gathered + min(stored.byteCount, StridedPayload.gathered)
+        : stored.byteCount + byteCount)
+  }
 
   /// Bytes of `stored` that are held at once.
   private static let gathered = 8 << 20
@@ -136,9 +142,10 @@ struct StridedPayload: Payload {
         whole
         ? try read(0, stored.byteCount / size) : try read(start, span)
       let base = whole ? start : 0
-      if extents.count == 2, strides[0] == 1, strides[1] == extents[0], count == span {
-        let slice = whole ? Array(source[(base * size)..<((base + span) * size)]) : source
-        bytes += Elements.transpose(slice, rows: extents[1], columns: extents[0], size: size)
+      if extents.count == 2, strides[0] == 1, strides[1] >= extents[0] {
+        Elements.transpose(
+          source, from: base, rows: extents[1], columns: extents[0], stride: strides[1], size: size,
+          into: &bytes)
       } else {
         pick(from: source, base, extents, strides, into: &bytes)
       }
@@ -225,18 +232,22 @@ struct StridedPayload: Payload {
     }
     var index = [Int](repeating: 0, count: outer)
     var position = base
-    while true {
-      bytes += source[(position * size)..<((position + run) * size)]
-      var axis = outer - 1
-      while axis >= 0 {
-        index[axis] += 1
-        position += strides[axis]
-        if index[axis] < extents[axis] { break }
-        position -= strides[axis] * extents[axis]
-        index[axis] = 0
-        axis -= 1
+    // Every run lies inside `source`: whoever calls has read what the box spans.
+    unsafe source.withUnsafeBytes { source in
+      while true {
+        unsafe bytes += UnsafeRawBufferPointer(
+          rebasing: source[(position * size)..<((position + run) * size)])
+        var axis = outer - 1
+        while axis >= 0 {
+          index[axis] += 1
+          position += strides[axis]
+          if index[axis] < extents[axis] { break }
+          position -= strides[axis] * extents[axis]
+          index[axis] = 0
+          axis -= 1
+        }
+        if axis < 0 { return }
       }
-      if axis < 0 { return }
     }
   }
 

@@ -27,6 +27,12 @@ public struct Tensor: Sendable {
 
   public var byteCount: Int { dtype.byteCount(of: shape.count) }
 
+  /// Memory that copying it takes, in bytes; an estimate.
+  public var copyingBytes: Int {
+    let window = payload.slice == nil ? Window.gathered : Window.copied
+    return (payload.isWindowed ? min(window, byteCount) : byteCount) + payload.workingBytes
+  }
+
   /// The same tensor under another name.
   public func renamed(_ name: String) -> Tensor {
     var copy = self
@@ -173,16 +179,18 @@ public struct Tensor: Sendable {
   /// Elements converted to another type, rounded to nearest even where that is a float, computed
   /// when read.
   ///
+  /// - Parameter overflow: what becomes of finite values beyond the type's range.
   /// - Precondition: ``canBecome(_:)``.
-  /// - Throws: ``CheckpointError`` on reading, when a finite value becomes infinite.
-  public func cast(to target: DType) -> Tensor {
+  /// - Throws: ``CheckpointError`` on reading, when a finite value would become infinite and
+  ///   `overflow` does not let it.
+  public func cast(to target: DType, overflow: Overflow = .error) -> Tensor {
     guard target != dtype else { return self }
     // What is computed is rounded once, to the type that is asked for.
     if let computed = payload as? RowsPayload, dtype == .f64, !target.isQuantized, !target.isPacked
     {
       return Tensor(
         name: name, aliases: aliases, dtype: target, shape: shape,
-        payload: computed.rounded(to: target))
+        payload: computed.rounded(to: target, overflow: overflow))
     }
     // The same behind a turned view, so that turning it back leaves what was computed.
     if liesByColumns, !target.isQuantized, !target.isPacked, dtype == .f64,
@@ -192,6 +200,6 @@ public struct Tensor: Sendable {
     }
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,
-      payload: CastPayload(source: self, target: target))
+      payload: CastPayload(source: self, target: target, overflow: overflow))
   }
 }

@@ -111,7 +111,12 @@ extension TransformerBuild {
       if c.rotatesValues { value = try rotated(value, c.heads, stack.positions) }
     }
     let isRelative = structure.position == .relative
-    let hasMore = isRelative || stack.bias != nil
+    var bias = stack.bias
+    if structure.position == .buckets, !structure.sharesDistances {
+      let table = try graph.weight("\(part.weight).relative_position", [c.buckets, c.heads])
+      bias = try graph.apply(relativeBias(isBidirectional: stack.memory == nil), table, x, x)
+    }
+    let hasMore = isRelative || bias != nil
     var scores = try graph.apply(
       AttentionScores(heads: c.heads, scale: scale), query, key,
       named: hasMore ? "" : "\(part.value).scores")
@@ -123,7 +128,7 @@ extension TransformerBuild {
       let relative = try graph.apply(
         RelativeScores(heads: c.heads, scale: scale), plain, distances)
       scores = try graph.apply(Add(), scores, relative, named: "\(part.value).scores")
-    } else if let bias = stack.bias {
+    } else if let bias {
       scores = try graph.apply(Add(), scores, bias, named: "\(part.value).scores")
     }
     let own = scores
@@ -133,6 +138,11 @@ extension TransformerBuild {
       stack.scores = own
     }
     return try attended(part, scores, value, stack.visible, distances: table)
+  }
+
+  /// The bias of distances in an encoder, or in a decoder, which looks in one direction.
+  func relativeBias(isBidirectional: Bool) -> RelativeBias {
+    RelativeBias(isBidirectional: isBidirectional, maxDistance: configuration.bucketDistance)
   }
 
   /// Attention to an encoder's states.

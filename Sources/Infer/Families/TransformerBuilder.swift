@@ -184,9 +184,9 @@ struct TransformerBuild {
     let visible = try graph.apply(
       AttentionMask(memory == nil ? c.mask : .causal), padding, named: "\(prefix)attention.mask")
     var context = Stack(visible: visible, positions: nil, memory: memory)
-    if structure.position == .buckets {
+    if structure.position == .buckets, structure.sharesDistances {
       let table = try graph.weight("\(prefix)relative_position", [c.buckets, c.heads])
-      let bias = RelativeBias(isBidirectional: memory == nil, maxDistance: c.bucketDistance)
+      let bias = relativeBias(isBidirectional: memory == nil)
       context.bias = try graph.apply(bias, table, hidden, hidden)
       if let memory, c.crossPositionBias {
         context.crossBias = try graph.apply(bias, table, hidden, memory.states)

@@ -218,7 +218,9 @@ extension Verification {
     var compared: Set<String> = []
     let theirs = result.weightUses
     for (use, name) in source.weightUses.sorted(by: { Natural.less($0.key, $1.key) }) {
-      guard !correspondence.rewritten.contains(name), let other = theirs[use],
+      // Steps name what they rewrite as the model of their turn does: by block or by applied layer.
+      guard let place = correspondence.place(of: use), let other = theirs[place],
+        correspondence.rewritten.isDisjoint(with: [name, use, place, other]),
         compared.insert(name + "\n" + other).inserted
       else { continue }
       let (a, b) = try (source.weight(name), result.weight(other))
@@ -231,8 +233,14 @@ extension Verification {
       }
       // In another precision, what counts is whether rounding alone explains it.
       let (narrower, wider) = a.byteCount <= b.byteCount ? (a, b) : (b, a)
-      let common = wider.canBecome(narrower.dtype) ? narrower.dtype : wider.dtype
-      if try a.cast(to: common).bytes() == b.cast(to: common).bytes() { continue }
+      let common =
+        wider.canBecome(narrower.dtype) && !narrower.dtype.isQuantized
+        ? narrower.dtype : wider.dtype
+      if try a.cast(to: common, overflow: .infinite).bytes()
+        == b.cast(to: common, overflow: .infinite).bytes()
+      {
+        continue
+      }
       let comparison = Comparison(
         use, NDArray(shape: a.shape.extents, values: try a.floats()),
         NDArray(shape: b.shape.extents, values: try b.floats()))

@@ -12,6 +12,7 @@ struct Table {
   }
 
   mutating func add(_ cells: String...) { rows.append(cells) }
+  mutating func add(_ cells: [String]) { rows.append(cells) }
 
   /// The lines, the header dimmed.
   func lines(_ terminal: Terminal) -> [String] {

@@ -1,0 +1,92 @@
+public import Checkpoint
+
+/// Converts float weights to another type: `cast=f16`, rounded to nearest even.
+///
+/// Unlike `--dtype`, which rounds what is written, it rounds at its place: steps after it compute from
+/// rounded weights. With both, `--dtype` comes last. Tensors of unknown meaning are converted too, and
+/// blocks that ckpt can decode (GGUF). A finite value beyond the type's range is an error on writing,
+/// before anything is at the target; `overflow=inf` lets it become infinite, `overflow=clip` takes the
+/// largest finite value instead. Infinities and NaN stay what they are. Exact where the type holds every
+/// value of the weights' own types, else lossy, even where all values could be held.
+public struct Cast: ModelTransform {
+  public init() {}
+
+  public var name: String { "cast" }
+  public var summary: String { "weights are rounded to another float type" }
+  /// Of a wider type.
+  public var contract: Correspondence.Contract { .exact }
+  public var value: TransformValue { .required("f64|f32|bf16|f16") }
+  public var options: [TransformOption] {
+    [
+      TransformOption(
+        "overflow", "error|inf|clip",
+        "what becomes of finite values beyond the type's range; an error unless given")
+    ]
+  }
+
+  public func apply(
+    to model: Model, _ arguments: TransformArguments
+  ) throws(CheckpointError) -> ModelChange {
+    var change = ModelChange(model)
+    let target = try Cast.target(arguments)
+    for index in model.weights.indices {
+      var weight = model.weights[index]
+      // What was computed is rounded here, to no more than it would have been.
+      let own = weight.rounding ?? weight.tensor.dtype
+      if !target.holds(own) {
+        change.correspondence.contract = .lossy
+      } else if weight.rounding != nil, target != .f64 {
+        change.correspondence.contract = max(change.correspondence.contract, .rounding)
+      }
+      guard target != own || weight.rounding != nil else { continue }
+      weight = weight.renamed(weight.name, operation: "cast \(target.rawValue)")
+      weight.tensor = try Cast.converted(weight.tensor, arguments)
+      weight.rounding = nil
+      change.model.weights[index] = weight
+    }
+    change.model.carried = try Cast.converted(model.carried, arguments)
+    return change
+  }
+
+  private static func target(_ arguments: TransformArguments) throws(CheckpointError) -> DType {
+    let targets: [DType] = [.f64, .f32, .bf16, .f16]
+    guard let target = targets.first(where: { $0.rawValue == arguments.value }) else {
+      throw arguments.wrong("is none of \(targets.map(\.rawValue).joined(separator: ", "))")
+    }
+    return target
+  }
+
+  /// Tensors as they are stored, of whatever meaning, in another type; what is no float stays.
+  public static func converted(
+    _ groups: [Group], _ arguments: TransformArguments
+  ) throws(CheckpointError) -> [Group] {
+    try groups.map { group throws(CheckpointError) in
+      var group = group
+      group.tensors = try group.tensors.map { tensor throws(CheckpointError) in
+        try converted(tensor, arguments)
+      }
+      return group
+    }
+  }
+
+  private static func converted(
+    _ tensor: Tensor, _ arguments: TransformArguments
+  ) throws(CheckpointError) -> Tensor {
+    let target = try target(arguments)
+    let overflow = try arguments.choice("overflow", Overflow.self) ?? .error
+    guard !tensor.dtype.isQuantized || tensor.isCastable else {
+      throw CheckpointError(
+        .unsupported, .tensor(tensor.name), "ckpt cannot decode blocks of \(tensor.dtype.rawValue)",
+        hint: "to go on without it: --allow-drop '\(tensor.name)'")
+    }
+    return tensor.canBecome(target) ? tensor.cast(to: target, overflow: overflow) : tensor
+  }
+
+  /// Whether a step keeps every value of tensors as they are stored.
+  public static func isExact(
+    _ tensors: [Tensor], _ arguments: TransformArguments
+  ) throws(CheckpointError) -> Bool {
+    let target = try target(arguments)
+    return tensors.allSatisfy { !$0.canBecome(target) || target.holds($0.dtype) }
+  }
+}

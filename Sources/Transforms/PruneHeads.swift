@@ -1,0 +1,263 @@
+public import Checkpoint
+
+/// Removes heads from attention.
+///
+/// A removed head h takes its columns of query, key and value and its rows of the output kernel along,
+/// and its column of T5's table of distances. The result computes what the source does with the rows
+/// O_h of the output kernel set to zero; the output bias stays. Another function, whose error is
+/// measured.
+///
+/// `auto` keeps in each attention the K heads with the largest ‖V_h · O_h‖, Frobenius' norm of the
+/// matrix through which a head writes what it reads (the OV circuit, Elhage et al., A mathematical
+/// framework for transformer circuits, 2021), with the bias of values as one more row of V. It bounds
+/// what a head can add, ‖Σ_j w_j · (x_j, 1) · V_h · O_h‖ ≤ max ‖(x_j, 1)‖ · ‖V_h · O_h‖, and does not
+/// change with the basis of a head's values. It knows weights only; scores that follow data (arXiv 1905.10650, arXiv 1905.09418) choose better, and their choice
+/// can be given as a list.
+///
+/// A configuration has one number of heads, so every attention must keep as many. Where layers that
+/// share a T5's table lose other heads, each gets its own, as UMT5 has it. Talking heads are mixed and
+/// cannot be removed alone. No inverse: what is removed is gone.
+public struct PruneHeads: ModelTransform {
+  public init() {}
+
+  public var name: String { "prune-heads" }
+  public var summary: String { "heads are removed from attention" }
+  public var contract: Correspondence.Contract { .lossy }
+  public var precondition: String {
+    "as many heads removed from every attention; heads do not talk"
+  }
+  public var value: TransformValue { .required("LAYER.HEAD,…|auto") }
+  public var options: [TransformOption] {
+    [TransformOption("keep", "K", "with auto: how many heads of each attention stay")]
+  }
+
+  public func apply(
+    to model: Model, _ arguments: TransformArguments
+  ) throws(CheckpointError) -> ModelChange {
+    let architecture = model.architecture
+    let heads = architecture.configuration.heads
+    guard !architecture.structure.gatedUnit else {
+      throw refusal("\(architecture.family)'s attention has one head")
+    }
+    guard !architecture.configuration.talkingHeads else {
+      throw refusal(
+        "its heads are mixed, so that none can be removed without the others",
+        hint: "--apply flatten-talking-heads makes them independent")
+    }
+    let removed: [String: Set<Int>]
+    var scores: [String: [Double]] = [:]
+    if arguments.value == "auto" {
+      guard let kept = try arguments.count("keep") else {
+        throw arguments.wrong("needs to know how many heads stay", hint: "add :keep=K")
+      }
+      guard kept < heads else {
+        throw arguments.wrong("keep is \(kept); there are \(heads) heads")
+      }
+      for attention in architecture.storedAttentions {
+        scores[attention] = try model.headNorms(of: attention)
+      }
+      removed = scores.mapValues { scores in
+        // The weakest; of equal ones the last.
+        Set(scores.indices.sorted { (scores[$1], $0) > (scores[$0], $1) }.prefix(heads - kept))
+      }
+    } else {
+      guard arguments.options["keep"] == nil else {
+        throw arguments.wrong("keep goes with auto; a list says what is removed")
+      }
+      removed = try HeadList(arguments, architecture).heads
+    }
+    try check(removed, architecture)
+    if scores.isEmpty {
+      for attention in architecture.storedAttentions {
+        scores[attention] = try model.headNorms(of: attention)
+      }
+    }
+    var findings: [Finding] = []
+    for attention in architecture.storedAttentions {
+      for head in (removed[attention] ?? []).sorted() {
+        findings.append(
+          Finding(
+            name, "\(attention), head \(head)", "‖V·O‖ of the removed head",
+            scores[attention]?[head] ?? 0))
+      }
+    }
+    let (result, rewritten) = try pruned(model, removed)
+    let parts = ["query", "key", "value", "scores", "weights", "context"]
+    return ModelChange(
+      result,
+      Correspondence(
+        contract: contract,
+        removed: Set(
+          architecture.appliedAttentions.flatMap { attention in
+            parts.map { "\(attention).\($0)" }
+          }), rewritten: rewritten),
+      findings: findings)
+  }
+
+  private func check(
+    _ removed: [String: Set<Int>], _ architecture: FamilyArchitecture
+  ) throws(CheckpointError) {
+    let heads = architecture.configuration.heads
+    let attentions = architecture.storedAttentions
+    func count(_ attention: String) -> Int { removed[attention]?.count ?? 0 }
+    if let empty = attentions.first(where: { count($0) == heads }) {
+      throw refusal("none of its \(heads) heads would be left", at: empty)
+    }
+    if let other = attentions.first(where: { count($0) != count(attentions[0]) }) {
+      throw refusal(
+        "would keep \(heads - count(other)) heads and \(attentions[0]) \(heads - count(attentions[0])); a "
+          + "configuration has one number of heads for all (transformers had pruned_heads until "
+          + "version 4)", at: other,
+        hint: "remove as many heads of every attention: \"*.HEAD\" is one of each")
+    }
+    if architecture.configuration.residualScores,
+      let other = attentions.first(where: { removed[$0] != removed[attentions[0]] })
+    {
+      throw refusal(
+        "its scores are added to those of the next layer's same head, so every layer must lose the "
+          + "same heads", at: other)
+    }
+  }
+
+  private func pruned(
+    _ model: Model, _ removed: [String: Set<Int>]
+  ) throws(CheckpointError) -> (Model, Set<String>) {
+    var result = model
+    var rewritten: Set<String> = []
+    let c = model.architecture.configuration
+    var matrices: [String: [Double]] = [:]
+    var left = c.heads
+    for attention in model.architecture.storedAttentions {
+      let gone = removed[attention] ?? []
+      let kept = (0..<c.heads).filter { !gone.contains($0) }
+      left = kept.count
+      func picks(_ size: Int) -> [Pick] {
+        kept.flatMap { head in (0..<size).map { Pick(head * size + $0) } }
+      }
+      for (part, size) in [("query", c.keySize), ("key", c.keySize), ("value", c.headSize)] {
+        let names = ["\(attention).\(part).kernel", "\(attention).\(part).bias"]
+        try result.rewriteIfPresent(names) {
+          $0.pickingColumns(picks(size), "\(kept.count) of \(c.heads) heads")
+        }
+        rewritten.formUnion(names)
+      }
+      let output = "\(attention).output.kernel"
+      try result.rewrite([output]) {
+        $0.pickingRows(picks(c.headSize), "\(kept.count) of \(c.heads) heads")
+      }
+      rewritten.insert(output)
+      matrices[attention] = (0..<c.heads).flatMap { head in kept.map { $0 == head ? 1 : 0 } }
+    }
+    rewritten.formUnion(
+      try result.mixDistances(matrices, heads: left, "\(left) of \(c.heads) heads", for: self))
+    result.architecture.configuration.heads = left
+    return (result, rewritten)
+  }
+}
+
+/// Heads as a user lists them: `LAYER.HEAD`, with `*` for every layer and ranges such as `0-3` for both.
+///
+/// In a model with an encoder and a decoder a layer means all its attentions on both sides;
+/// `encoder.`, `decoder.` (to itself) and `decoder.cross.` before it choose. Layers are stored blocks: a
+/// shared one is one.
+private struct HeadList {
+  /// By attention.
+  private(set) var heads: [String: Set<Int>] = [:]
+
+  init(
+    _ arguments: TransformArguments, _ architecture: FamilyArchitecture
+  ) throws(CheckpointError) {
+    let count = architecture.configuration.heads
+    // Each stored attention with its place: the stack, and the number of its layer.
+    var numbers: [String: Int] = [:]
+    let places = architecture.storedAttentions.map { attention in
+      let stack =
+        attention.hasSuffix(".cross_attention")
+        ? "decoder.cross" : ["encoder", "decoder"].first { attention.hasPrefix($0 + ".") } ?? ""
+      numbers[stack, default: -1] += 1
+      return (attention: attention, stack: stack, layer: numbers[stack] ?? 0)
+    }
+    for item in (arguments.value ?? "").split(separator: ",", omittingEmptySubsequences: false) {
+      let parts = item.split(separator: ".", omittingEmptySubsequences: false)
+      let stack = parts.dropLast(2).joined(separator: ".")
+      let layers = parts.count > 1 ? HeadList.range(parts[parts.count - 2]) : nil
+      guard let layers, let chosen = HeadList.range(parts[parts.count - 1]) else {
+        throw arguments.wrong(
+          "\"\(item)\" is no LAYER.HEAD", hint: "such as 0.1, *.1, 0-3.1 or 2.0-1")
+      }
+      guard stack.isEmpty || numbers[stack] != nil else {
+        let known = numbers.keys.filter { !$0.isEmpty }.sorted().joined(separator: ", ")
+        throw arguments.wrong(
+          "\"\(item)\": there is no \(stack) to choose",
+          hint: known.isEmpty ? "this model has one stack: LAYER.HEAD" : "choose of \(known)")
+      }
+      let found = places.filter { place in
+        (stack.isEmpty || place.stack == stack) && layers.contains(place.layer)
+      }
+      let last = places.filter { stack.isEmpty || $0.stack == stack }.map(\.layer).max() ?? 0
+      guard !found.isEmpty, layers == HeadList.all || layers.upperBound <= last else {
+        throw arguments.wrong("\"\(item)\": layers are 0 to \(last)")
+      }
+      guard chosen != HeadList.all, chosen.upperBound < count else {
+        throw arguments.wrong("\"\(item)\": heads are 0 to \(count - 1)")
+      }
+      for place in found { heads[place.attention, default: []].formUnion(chosen) }
+    }
+  }
+
+  private static let all = 0...Int.max
+
+  private static func range(_ text: Substring) -> ClosedRange<Int>? {
+    if text == "*" { return all }
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard ends.count <= 2, let first = Int(ends[0]), first >= 0,
+      let last = Int(ends[ends.count - 1]), last >= first, last < Int.max
+    else { return nil }
+    return first...last
+  }
+}
+
+extension Model {
+  /// Frobenius' norm of each head's value kernel, its bias below it, times its rows of the output kernel.
+  ///
+  /// ‖V · O‖² is the trace of (Vᵀ · V) · (O · Oᵀ), two small squares.
+  fileprivate func headNorms(of attention: String) throws(CheckpointError) -> [Double] {
+    func kernel(_ part: String) throws(CheckpointError) -> (values: [Double], shape: Shape) {
+      let name = "\(attention).\(part).kernel"
+      guard let tensor = self[name]?.tensor else {
+        throw CheckpointError(.mismatch, .tensor(name), "is missing")
+      }
+      return (try tensor.doubles(), tensor.shape)
+    }
+    let (heads, size) = (architecture.configuration.heads, architecture.configuration.headSize)
+    var squares = [Double](repeating: 0, count: heads * size * size)
+    var (value, _) = try kernel("value")
+    value += try self["\(attention).value.bias"]?.tensor.doubles() ?? []
+    for row in 0..<(value.count / (heads * size)) {
+      for head in 0..<heads {
+        let start = (row * heads + head) * size
+        for i in 0..<size {
+          let target = (head * size + i) * size
+          for j in 0..<size { squares[target + j] += value[start + i] * value[start + j] }
+        }
+      }
+    }
+    let (output, shape) = try kernel("output")
+    let width = shape[1]
+    return (0..<heads).map { head in
+      var sum = 0.0
+      for i in 0..<size {
+        for j in 0..<size {
+          var product = 0.0
+          for column in 0..<width {
+            product +=
+              output[(head * size + i) * width + column]
+              * output[(head * size + j) * width + column]
+          }
+          sum += squares[(head * size + i) * size + j] * product
+        }
+      }
+      return max(sum, 0).squareRoot()
+    }
+  }
+}
