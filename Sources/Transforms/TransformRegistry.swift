@@ -8,7 +8,7 @@ public enum TransformRegistry {
     TalkingHeads(),
     FlattenTalkingHeads(), PruneHeads(),
     // Embeddings.
-    KeepTokens(), CompoundTokens(), ExtendPositions(), FoldEmbedding(),
+    FoldEmbedding(), KeepTokens(), CompoundTokens(), ExtendPositions(),
     // Numbers and housekeeping.
     FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
     Rename(),
