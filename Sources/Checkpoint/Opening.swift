@@ -43,6 +43,15 @@ public struct Opening: Sendable {
     try ModelReader(options).model(of: checkpoint, configuration: configuration)
   }
 
+  /// Files of other tokenizers beside it, by name; ckpt does not rewrite them.
+  public var tokenizers: [String] {
+    Paths.list(Paths.folder(of: checkpoint.path)).filter { name in
+      ["tokenizer.json", "vocab.json", "merges.txt"].contains(name)
+        || name.hasSuffix("spiece.model") || name.hasSuffix("tokenizer.model")
+        || name.hasSuffix("sentencepiece.bpe.model")
+    }
+  }
+
   /// Every file that must not be overwritten.
   public var inputs: Set<File.Identity> {
     let paths = checkpoint.files + [configuration?.path, vocabulary].compactMap(\.self)

@@ -12,9 +12,8 @@ public struct Cast: ModelTransform {
   public init() {}
 
   public var name: String { "cast" }
-  public var summary: String { "weights are rounded to another float type" }
-  /// Of a wider type.
-  public var contract: Correspondence.Contract { .exact }
+  public var summary: String { "weights are rounded to another float type; exact where that is wider" }
+  public var contract: Correspondence.Contract { .lossy }
   public var value: TransformValue { .required("f64|f32|bf16|f16") }
   public var options: [TransformOption] {
     [

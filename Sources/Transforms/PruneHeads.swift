@@ -11,21 +11,21 @@ public import Checkpoint
 /// matrix through which a head writes what it reads (the OV circuit, Elhage et al., A mathematical
 /// framework for transformer circuits, 2021), with the bias of values as one more row of V. It bounds
 /// what a head can add, ‖Σ_j w_j · (x_j, 1) · V_h · O_h‖ ≤ max ‖(x_j, 1)‖ · ‖V_h · O_h‖, and does not
-/// change with the basis of a head's values. It knows weights only; scores that follow data (arXiv 1905.10650, arXiv 1905.09418) choose better, and their choice
-/// can be given as a list.
+/// change with the basis of a head's values. It knows weights only; scores that follow data (arXiv
+/// 1905.10650, arXiv 1905.09418) choose better, and their choice can be given as a list.
 ///
-/// A configuration has one number of heads, so every attention must keep as many. Where layers that
-/// share a T5's table lose other heads, each gets its own, as UMT5 has it. Talking heads are mixed and
-/// cannot be removed alone. No inverse: what is removed is gone.
+/// A configuration has one number of heads (transformers had `pruned_heads` until version 4). Where
+/// attentions keep different numbers, all have as many as the one that keeps most, and removed heads fill
+/// the places that are left, their values and output rows zero. Where layers that share a T5's table lose
+/// other heads, each gets its own, as UMT5 has it. Talking heads are mixed and cannot be removed alone. No
+/// inverse: what is removed is gone.
 public struct PruneHeads: ModelTransform {
   public init() {}
 
   public var name: String { "prune-heads" }
   public var summary: String { "heads are removed from attention" }
   public var contract: Correspondence.Contract { .lossy }
-  public var precondition: String {
-    "as many heads removed from every attention; heads do not talk"
-  }
+  public var precondition: String { "heads do not talk" }
   public var value: TransformValue { .required("LAYER.HEAD,…|auto") }
   public var options: [TransformOption] {
     [TransformOption("keep", "K", "with auto: how many heads of each attention stay")]
@@ -66,7 +66,7 @@ public struct PruneHeads: ModelTransform {
       }
       removed = try HeadList(arguments, architecture).heads
     }
-    try check(removed, architecture)
+    let places = try places(removed, architecture)
     if scores.isEmpty {
       for attention in architecture.storedAttentions {
         scores[attention] = try model.headNorms(of: attention)
@@ -81,9 +81,10 @@ public struct PruneHeads: ModelTransform {
             scores[attention]?[head] ?? 0))
       }
     }
-    let (result, rewritten) = try pruned(model, removed)
-    let parts = ["query", "key", "value", "scores", "weights", "context"]
-    return ModelChange(
+    let (result, rewritten) = try pruned(model, removed, places)
+    let left = result.architecture.configuration.heads
+    let parts = left == heads ? [] : ["query", "key", "value", "scores", "weights", "context"]
+    var change = ModelChange(
       result,
       Correspondence(
         contract: contract,
@@ -92,35 +93,44 @@ public struct PruneHeads: ModelTransform {
             parts.map { "\(attention).\($0)" }
           }), rewritten: rewritten),
       findings: findings)
+    let empty = places.filter { !(removed[$0.key] ?? []).isDisjoint(with: $0.value) }
+    if !empty.isEmpty {
+      change.remarks.append(
+        "a configuration has one number of heads, \(left) here; in \(empty.count) of "
+          + "\(places.count) attentions removed heads stay as zeros")
+    }
+    return change
   }
 
-  private func check(
+  /// The heads that have a place in each attention: those that stay, and removed ones in places that are
+  /// left.
+  private func places(
     _ removed: [String: Set<Int>], _ architecture: FamilyArchitecture
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> [String: [Int]] {
     let heads = architecture.configuration.heads
     let attentions = architecture.storedAttentions
-    func count(_ attention: String) -> Int { removed[attention]?.count ?? 0 }
-    if let empty = attentions.first(where: { count($0) == heads }) {
-      throw refusal("none of its \(heads) heads would be left", at: empty)
+    let count = attentions.map { heads - (removed[$0]?.count ?? 0) }.max() ?? 0
+    guard count > 0 else {
+      throw refusal("none of its \(heads) heads would be left", at: attentions.first)
     }
-    if let other = attentions.first(where: { count($0) != count(attentions[0]) }) {
-      throw refusal(
-        "would keep \(heads - count(other)) heads and \(attentions[0]) \(heads - count(attentions[0])); a "
-          + "configuration has one number of heads for all (transformers had pruned_heads until "
-          + "version 4)", at: other,
-        hint: "remove as many heads of every attention: \"*.HEAD\" is one of each")
+    var places: [String: [Int]] = [:]
+    for attention in attentions {
+      let gone = removed[attention] ?? []
+      let kept = (0..<heads).filter { !gone.contains($0) }
+      places[attention] = (kept + gone.sorted().prefix(count - kept.count)).sorted()
     }
     if architecture.configuration.residualScores,
-      let other = attentions.first(where: { removed[$0] != removed[attentions[0]] })
+      let other = attentions.first(where: { places[$0] != places[attentions[0]] })
     {
       throw refusal(
         "its scores are added to those of the next layer's same head, so every layer must lose the "
           + "same heads", at: other)
     }
+    return places
   }
 
   private func pruned(
-    _ model: Model, _ removed: [String: Set<Int>]
+    _ model: Model, _ removed: [String: Set<Int>], _ places: [String: [Int]]
   ) throws(CheckpointError) -> (Model, Set<String>) {
     var result = model
     var rewritten: Set<String> = []
@@ -129,25 +139,31 @@ public struct PruneHeads: ModelTransform {
     var left = c.heads
     for attention in model.architecture.storedAttentions {
       let gone = removed[attention] ?? []
-      let kept = (0..<c.heads).filter { !gone.contains($0) }
+      let kept = places[attention] ?? []
       left = kept.count
-      func picks(_ size: Int) -> [Pick] {
-        kept.flatMap { head in (0..<size).map { Pick(head * size + $0) } }
+      let step = "\(c.heads - gone.count) of \(c.heads) heads"
+      /// What a removed head reads may stay where it has a place; what it writes is nothing.
+      func picks(_ size: Int, reads: Bool) -> [Pick] {
+        kept.flatMap { head in
+          (0..<size).map { Pick(reads || !gone.contains(head) ? head * size + $0 : nil) }
+        }
       }
       for (part, size) in [("query", c.keySize), ("key", c.keySize), ("value", c.headSize)] {
         let names = ["\(attention).\(part).kernel", "\(attention).\(part).bias"]
+        if part != "value", left == c.heads { continue }
         try result.rewriteIfPresent(names) {
-          $0.pickingColumns(picks(size), "\(kept.count) of \(c.heads) heads")
+          $0.pickingColumns(picks(size, reads: part != "value"), step)
         }
         rewritten.formUnion(names)
       }
       let output = "\(attention).output.kernel"
       try result.rewrite([output]) {
-        $0.pickingRows(picks(c.headSize), "\(kept.count) of \(c.heads) heads")
+        $0.pickingRows(picks(c.headSize, reads: false), step)
       }
       rewritten.insert(output)
       matrices[attention] = (0..<c.heads).flatMap { head in kept.map { $0 == head ? 1 : 0 } }
     }
+    guard left < c.heads else { return (result, rewritten) }
     rewritten.formUnion(
       try result.mixDistances(matrices, heads: left, "\(left) of \(c.heads) heads", for: self))
     result.architecture.configuration.heads = left

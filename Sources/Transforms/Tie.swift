@@ -18,10 +18,9 @@ public struct Tie: ModelTransform {
 
   public var name: String { "tie" }
   public var summary: String {
-    "layers share weights as ALBERT's do: their mean, in one group or more"
+    "layers share weights as ALBERT's do: their mean; exact where they are equal"
   }
-  /// Nothing changes where layers are equal.
-  public var contract: Correspondence.Contract { .exact }
+  public var contract: Correspondence.Contract { .lossy }
   public var precondition: String {
     "every layer has its own weights; ALBERT, or what computes the same and becomes one: BERT, "
       + "DistilBERT, ELECTRA without its discriminator's head"

@@ -14,7 +14,7 @@ public protocol Transform: Sendable {
   var name: String { get }
   /// One line for people.
   var summary: String { get }
-  /// What it promises of the outputs, at least.
+  /// The least that it promises of the outputs; a step's ``ModelChange/correspondence`` may say more.
   var contract: Correspondence.Contract { get }
   /// What a model must be, for people; empty where any will do.
   var precondition: String { get }
@@ -91,13 +91,17 @@ public struct ModelChange: Sendable {
   public var correspondence: Correspondence
   /// What was measured on the way.
   public var findings: [Finding]
+  /// What people should know of the result.
+  public var remarks: [String]
 
   public init(
-    _ model: Model, _ correspondence: Correspondence = Correspondence(), findings: [Finding] = []
+    _ model: Model, _ correspondence: Correspondence = Correspondence(), findings: [Finding] = [],
+    remarks: [String] = []
   ) {
     self.model = model
     self.correspondence = correspondence
     self.findings = findings
+    self.remarks = remarks
   }
 }
 

@@ -4,10 +4,11 @@ public import Checkpoint
 public enum TransformRegistry {
   public static let all: [any Transform] = [
     // Layers and heads.
-    Untie(), Tie(), DropLayers(), WidenFeedForward(), WidenKeySize(), NarrowKeySize(), TalkingHeads(),
+    Untie(), Tie(), DropLayers(), WidenFeedForward(), WidenKeySize(), NarrowKeySize(),
+    TalkingHeads(),
     FlattenTalkingHeads(), PruneHeads(),
     // Embeddings.
-    //TOK
+    FoldEmbedding(), KeepTokens(), CompoundTokens(), ExtendPositions(),
     // Numbers and housekeeping.
     FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
     Rename(),
@@ -38,6 +39,7 @@ public enum TransformRegistry {
       whole.model = try next.model.checked()
       whole.correspondence = whole.correspondence.followed(by: next.correspondence)
       whole.findings += next.findings
+      whole.remarks += next.remarks
     }
     return whole
   }

@@ -12,6 +12,37 @@ struct Pick {
   }
 }
 
+/// Some rows of a tensor, each read once; those that follow each other are read together.
+private struct PickedRows {
+  private(set) var values: [Double] = []
+  private var starts: [Int: Int] = [:]
+
+  init(of tensor: Tensor, _ indices: [Int]) throws(CheckpointError) {
+    let width = tensor.shape.extents.dropFirst().reduce(1, *)
+    let wanted = Array(Set(indices)).sorted()
+    guard let first = wanted.first, let last = wanted.last else { return }
+    // What cannot be read in parts is read once, from the first row to the last.
+    let isWhole = !tensor.payload.isWindowed || tensor.dtype.isQuantized || tensor.dtype.isPacked
+    if isWhole {
+      values = try tensor.doubles(rows: first..<(last + 1))
+      for index in wanted { starts[index] = (index - first) * width }
+      return
+    }
+    values.reserveCapacity(wanted.count * width)
+    var position = 0
+    while position < wanted.count {
+      var end = position + 1
+      while end < wanted.count, wanted[end] == wanted[end - 1] + 1 { end += 1 }
+      for place in position..<end { starts[wanted[place]] = place * width }
+      values += try tensor.doubles(rows: wanted[position]..<(wanted[end - 1] + 1))
+      position = end
+    }
+  }
+
+  /// Where a row begins in ``values``.
+  func start(of row: Int) -> Int { starts[row] ?? 0 }
+}
+
 extension Weight {
   /// A weight that is computed by rows, in Float64, when it is read; it is rounded once, to this one's
   /// stored type, when it is written.
@@ -44,29 +75,29 @@ extension Weight {
 
   /// Rows (of the first axis) put together anew.
   func pickingRows(_ picks: [Pick], _ step: String) -> Weight {
+    mixingRows(picks.map { [$0] }, step)
+  }
+
+  /// Rows (of the first axis), each the sum of some of the source's, times their factors.
+  ///
+  /// A row that is one of the source's, times 1, keeps its bits.
+  func mixingRows(_ mixes: [[Pick]], _ step: String) -> Weight {
     let tensor = tensor
     let width = tensor.shape.extents.dropFirst().reduce(1, *)
-    let shape = Shape([picks.count] + tensor.shape.extents.dropFirst())
+    let shape = Shape([mixes.count] + tensor.shape.extents.dropFirst())
     return computed(shape, step) { (range) throws(CheckpointError) in
+      let rows = try PickedRows(of: tensor, mixes[range].joined().compactMap(\.index))
       var values = [Double](repeating: 0, count: range.count * width)
-      var position = range.lowerBound
-      while position < range.upperBound {
-        guard let first = picks[position].index else {
-          position += 1
-          continue
-        }
-        // Rows that follow each other in both are read together.
-        var end = position + 1
-        while end < range.upperBound, picks[end].index == first + end - position { end += 1 }
-        let source = try tensor.doubles(rows: first..<(first + end - position))
-        let target = (position - range.lowerBound) * width
-        for row in 0..<(end - position) {
-          let factor = picks[position + row].factor
+      for (position, mix) in mixes[range].enumerated() {
+        for (part, pick) in mix.enumerated() {
+          guard let index = pick.index else { continue }
+          let (target, source) = (position * width, rows.start(of: index))
           for column in 0..<width {
-            values[target + row * width + column] = source[row * width + column] * factor
+            let value = rows.values[source + column] * pick.factor
+            // Not added to zero, which would take the sign of a negative one.
+            values[target + column] = part == 0 ? value : values[target + column] + value
           }
         }
-        position = end
       }
       return values
     }
@@ -129,18 +160,34 @@ extension Weight {
 
   /// Columns (of the last axis) put together anew.
   func pickingColumns(_ picks: [Pick], _ step: String) -> Weight {
-    guard tensor.shape.rank > 1 else { return pickingRows(picks, step) }
+    mixingColumns(picks.map { [$0] }, step)
+  }
+
+  /// Columns (of the last axis), each the sum of some of the source's, times their factors.
+  func mixingColumns(_ mixes: [[Pick]], _ step: String) -> Weight {
+    guard tensor.shape.rank > 1 else { return mixingRows(mixes, step) }
+    guard !tensor.liesByColumns else {
+      var turned = self
+      turned.tensor = tensor.transposed()
+      turned = turned.mixingRows(mixes, step)
+      turned.tensor = turned.tensor.transposed()
+      return turned
+    }
     let tensor = tensor
     let width = tensor.shape.extents.last ?? 0
-    let shape = Shape(tensor.shape.extents.dropLast() + [picks.count])
+    let shape = Shape(tensor.shape.extents.dropLast() + [mixes.count])
     let inner = tensor.shape.extents.dropFirst().dropLast().reduce(1, *)
     return computed(shape, step) { (range) throws(CheckpointError) in
       let source = try tensor.doubles(rows: range)
-      var values = [Double](repeating: 0, count: range.count * inner * picks.count)
-      for (column, pick) in picks.enumerated() {
-        guard let index = pick.index else { continue }
-        for row in 0..<(range.count * inner) {
-          values[row * picks.count + column] = source[row * width + index] * pick.factor
+      var values = [Double](repeating: 0, count: range.count * inner * mixes.count)
+      for (column, mix) in mixes.enumerated() {
+        for (part, pick) in mix.enumerated() {
+          guard let index = pick.index else { continue }
+          for row in 0..<(range.count * inner) {
+            let target = row * mixes.count + column
+            let value = source[row * width + index] * pick.factor
+            values[target] = part == 0 ? value : values[target] + value
+          }
         }
       }
       return values

@@ -265,7 +265,9 @@ struct Conversion {
       let inputs = Probes.text(
         for: configuration.common(with: transformed.architecture.configuration),
         of: model.architecture.family, tokens: correspondence.tokens?.compactMap(\.self), rows: 3,
-        longest: 16)
+        // Decomposed positions begin behind the rows of the table.
+        longest: max(
+          16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8))
       let unrounded = (computed?.weights ?? []).filter { $0.rounding != nil }
         .map { ($0.name, $0.tensor) }
       let verification = try Verification(
@@ -291,7 +293,8 @@ struct Conversion {
   /// A target whose framework computes a little otherwise (another epsilon) is within tolerance; what is
   /// asked here is whether the transforms alone, before rounding and spelling, keep their word.
   private func promise(_ source: RunnableModel, _ inputs: TextInputs) throws -> Comparison? {
-    guard let computed, request.tolerances.relative == nil, request.tolerances.absolute == nil else {
+    guard let computed, request.tolerances.relative == nil, request.tolerances.absolute == nil
+    else {
       return nil
     }
     var options = VerificationOptions()

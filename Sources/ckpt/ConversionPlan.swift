@@ -108,12 +108,14 @@ extension Conversion {
       if steps.contains(where: \.transform.usesVocabulary) {
         source.vocabulary =
           try opening.vocabulary.map { path throws(CheckpointError) in
-            try Vocabulary(contentsOf: path)
+            try Vocabulary(
+              contentsOf: path, rule: source.dialect == "bert4keras" ? .firstWords : .lines)
           } ?? DialectRegistry.named(source.dialect).vocabulary(in: opening.checkpoint)
       }
       let change = try TransformRegistry.apply(steps, to: source)
       var (result, relation) = (change.model, change.correspondence)
       findings = change.findings
+      remarks += change.remarks
       drops += source.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: true) }
       drops += source.redundant.map {
         Drop(name: $0.tensor.name, reason: $0.reason, loses: false)
@@ -142,16 +144,28 @@ extension Conversion {
       }
       if relation.tokens != nil {
         vocabulary = result.vocabulary
+        remarks += opening.tokenizers.map {
+          "\($0) is of the source's tokens and stays behind: its ids are not the result's"
+        }
+        if vocabulary == nil {
+          remarks.append(
+            "there is no vocab.txt to go with the result: whoever makes ids has to renumber them")
+        }
       } else if opening.vocabulary == nil {
         vocabulary = try DialectRegistry.named(source.dialect)
           .vocabulary(in: opening.checkpoint)
       }
       let own = vocabulary
-      let spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
+      var spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
         if let own { return own }
         return try opening.vocabulary.map { path throws(CheckpointError) in
           try Vocabulary(contentsOf: path)
         }
+      }
+      // The frameworks have no key for it, and pass it over.
+      let original = result.architecture.configuration.originalVocabularySize
+      if original > 0 {
+        spelled.configuration.set(ConfigurationKey.originalVocabulary, .number(original))
       }
       // A layer on top that the framework has otherwise (logits for probabilities) is another value.
       for (own, held) in zip(

@@ -224,9 +224,11 @@ struct Info: ParsableCommand, JSONCommand {
       json.set(
         "config",
         .object(
-          ConfigurationKey.all.map {
-            .init($0.name, $0.get(model.architecture.configuration))
-          }))
+          ConfigurationKey.all.filter {
+            // Only what ckpt has trimmed has had another vocabulary.
+            $0.name != ConfigurationKey.originalVocabulary
+              || model.architecture.configuration.originalVocabularySize > 0
+          }.map { .init($0.name, $0.get(model.architecture.configuration)) }))
       json.set(
         "assumed",
         .array(

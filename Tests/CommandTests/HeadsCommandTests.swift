@@ -93,6 +93,8 @@ import Testing
 
   @Test(arguments: [
     ("b4k-bert/weights.h5", "*.1"), ("b4k-albert/weights.h5", "0.0"),
+    ("b4k-bert/weights.h5", "0.1"), ("b4k-nezha/weights.h5", "0.1,1.0,1.1"),
+    ("b4k-opt-residual/weights.h5", "0.0"), ("hf-gpt2/model.safetensors", "0.0,0.1"),
     ("b4k-nezha/weights.h5", "0.1,1.0"), ("b4k-roformer/weights.h5", "*.0"),
     ("b4k-t5/weights.h5", "*.1"), ("b4k-opt-residual/weights.h5", "*.0"),
     ("hf-t5-gated/model.safetensors", "*.0,*.2"), ("hf-umt5/model.safetensors", "*.1"),

@@ -327,13 +327,31 @@ import Transforms
     #expect(error?.kind == .usage)
   }
 
-  @Test func `uneven and empty attention is refused`() throws {
-    for (list, word) in [("0.1", "one number of heads"), ("*.0-2", "none of its 3 heads")] {
-      let error = #expect(throws: CheckpointError.self) {
-        try apply("prune-heads=\(list)", to: model(BERT()))
-      }
-      #expect(error?.kind == .unsupported && error?.reason.contains(word) == true)
+  @Test func `where attentions keep different numbers, removed heads stay as zeros`() throws {
+    let source = try model(BERT())
+    let change = try apply("prune-heads=0.0-1,1.1", to: source)
+    #expect(change.model.architecture.configuration.heads == 2)
+    #expect(change.remarks.contains { $0.contains("in 1 of 2 attentions") })
+    let name = "layers.0.attention"
+    let (value, query) = try (
+      doubles(source, "\(name).value.bias"), doubles(source, "\(name).query.bias")
+    )
+    let zeros = [Double](repeating: 0, count: 4)
+    #expect(try doubles(change.model, "\(name).value.bias") == Array(zeros + value[8..<12]))
+    #expect(try doubles(change.model, "\(name).query.bias") == Array(query[0..<4] + query[8..<12]))
+    // Where one attention loses none, only what heads write changes.
+    let same = try apply("prune-heads=0.1", to: source)
+    #expect(same.model.architecture == source.architecture)
+    #expect(same.correspondence.name(of: "layers.0.attention.scores") != nil)
+    #expect(
+      try doubles(same.model, "\(name).value.bias") == Array(value[0..<4] + zeros + value[8..<12]))
+  }
+
+  @Test func `empty attention is refused`() throws {
+    let none = #expect(throws: CheckpointError.self) {
+      try apply("prune-heads=*.0-2", to: model(BERT()))
     }
+    #expect(none?.kind == .unsupported && none?.reason.contains("none of its 3 heads") == true)
     let error = #expect(throws: CheckpointError.self) {
       try apply("prune-heads=0.1,1.2", to: model(BERT()) { $0.residualScores = true })
     }

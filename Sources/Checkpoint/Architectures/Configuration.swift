@@ -2,6 +2,8 @@
 public struct Configuration: Sendable, Equatable {
   /// Rows of the token table.
   public var vocabularySize = 0
+  /// Rows that the token table had before some were left out; 0 where it has all of them.
+  public var originalVocabularySize = 0
   /// Width of the embeddings; different from `hiddenSize` where they are factorized.
   public var embeddingSize = 0
   public var hiddenSize = 0

@@ -15,8 +15,15 @@ public struct ConfigurationKey: Sendable {
     all.first { $0.name == name || $0.synonyms.contains(name) }
   }
 
+  /// The key of ckpt's own that says that a token table was trimmed: ids of the whole vocabulary mean
+  /// other rows then, which no framework's key tells.
+  public static let originalVocabulary = "original_vocab_size"
+
   public static let all: [ConfigurationKey] = [
     count("vocab_size", "rows of the token table", \.vocabularySize),
+    count(
+      originalVocabulary, "rows of the token table before it was trimmed, 0 where it was not",
+      \.originalVocabularySize, least: 0),
     count(
       "hidden_size", "width of the hidden states", \.hiddenSize, also: ["n_embd", "dim", "d_model"]),
     count("embedding_size", "width of the embeddings", \.embeddingSize),

@@ -77,7 +77,10 @@ enum Relabelling {
           + (difference(own.structure, family.structure).map { ": \($0)" } ?? ""))
     }
     if c.factor || family.name == "albert_zh" {
-      throw refuse("albert_zh has a factored token table, which \(family.name) has not")
+      throw refuse(
+        "albert_zh has a factored token table, which "
+          + "\(c.factor ? family.name : own.name) has not",
+        c.factor ? "use --apply fold-embedding" : nil)
     }
     if c.groups != nil, family.name != "albert" {
       throw refuse(

@@ -113,7 +113,7 @@ extension Bert4keras {
     if c.factor {
       try refuse(
         "bert4keras 0.11.5 has no matrix between the token table and the sum of the embeddings",
-        .tensor("embeddings.factor.kernel"))
+        .tensor("embeddings.factor.kernel"), hint: "use --apply fold-embedding")
     }
     if c.projection, c.embeddingSize == c.hiddenSize {
       try refuse(

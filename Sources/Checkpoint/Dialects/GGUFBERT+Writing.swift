@@ -60,7 +60,9 @@ extension GGUFBERT {
       (c.mask == .unilm, "sees as UniLM does"), (!c.gates.isEmpty, "has a gated feed-forward"),
     ]
     if let (_, what) = unlike.first(where: \.0) {
-      throw refuse(Place(), "the source \(what), which llama.cpp's BERT does not")
+      throw refuse(
+        Place(), "the source \(what), which llama.cpp's BERT does not",
+        hint: c.hierarchicalPosition != nil ? "use --apply extend-positions=N" : nil)
     }
     if let odd = [c.activation].first(where: { $0 != .geluTanh }) {
       throw refuse(

@@ -39,7 +39,8 @@ struct HuggingFaceLimits {
       + when(
         c.hierarchicalPosition != nil, "hierarchical_position",
         "transformers has one row per position; these are decomposed",
-        "to compute with the first \(c.positions) positions only: --set hierarchical_position=false"
+        "for a table of N of them: --apply extend-positions=N; to compute with the first "
+          + "\(c.positions) only: --set hierarchical_position=false"
       )
       + when(
         c.givenPositions, "custom_position_ids",
@@ -58,7 +59,7 @@ struct HuggingFaceLimits {
         HuggingFaceLimits.asStored)
       + when(
         c.factor, "embeddings.factor", "transformers has no factored token table",
-        HuggingFaceLimits.asStored)
+        "use --apply fold-embedding")
   }
 
   private var sizes: [Reason] {
@@ -182,7 +183,8 @@ struct HuggingFaceLimits {
           + "feed-forward", asStored
       ),
       "albert_zh": (
-        "transformers has no factored token table; folding it gives a plain BERT", asStored
+        "transformers has no factored token table",
+        "use --apply fold-embedding, which gives an ALBERT, or behind --apply untie a BERT"
       ),
     ]
     let (reason, hint) = reasons[family] ?? ("transformers has no class for \(family)", nil)

@@ -25,7 +25,7 @@ struct RowsPayload: Payload {
   }
 
   /// Elements that are computed at once.
-  private static let step = 1 << 20
+  private static let step = 1 << 18
 
   /// The same numbers rounded to another type.
   func rounded(to dtype: DType, overflow: Overflow) -> RowsPayload {

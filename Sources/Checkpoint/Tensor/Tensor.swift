@@ -154,6 +154,14 @@ public struct Tensor: Sendable {
       payload: StridedPayload.transposing(payload, shape: shape, size: dtype.size))
   }
 
+  /// Whether it is a turned view of a matrix whose rows are this one's columns.
+  public var liesByColumns: Bool {
+    guard shape.rank == 2, shape[0] > 1, shape[1] > 1, let view = payload as? StridedPayload else {
+      return false
+    }
+    return view.strides[0] < view.strides[1]
+  }
+
   /// Whether ``cast(to:)`` to a float type has a meaning: floats of every width, and blocks that
   /// ckpt can decode.
   public var isCastable: Bool {
@@ -183,6 +191,12 @@ public struct Tensor: Sendable {
       return Tensor(
         name: name, aliases: aliases, dtype: target, shape: shape,
         payload: computed.rounded(to: target, overflow: overflow))
+    }
+    // The same behind a turned view, so that turning it back leaves what was computed.
+    if liesByColumns, !target.isQuantized, !target.isPacked, dtype == .f64,
+      transposed().payload is RowsPayload
+    {
+      return transposed().cast(to: target).transposed()
     }
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,

@@ -65,8 +65,8 @@ extension Disagreement {
     switch key {
     // How layers are shared is no part of the function; their number is compared as depth.
     case "num_hidden_layers", "num_hidden_groups", "inner_group_num": false
-    // Names are no part of it either.
-    case "prefix": false
+    // Names are no part of it either, and neither is what became of it on the way.
+    case "prefix", ConfigurationKey.originalVocabulary: false
     case "vocab_size": correspondence.tokens == nil
     default: a.depends(on: key) && b.depends(on: key)
     }

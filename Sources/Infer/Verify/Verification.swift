@@ -100,7 +100,8 @@ extension Verification {
       guard let other = correspondence.name(of: name), !vocabulary.isShare(name) else { continue }
       if theirs.contains(other) { pairs.append((name, other)) } else { onlyInSource.append(name) }
     }
-    onlyInResult = theirs.subtracting(pairs.map(\.result)).sorted(by: Natural.less)
+    onlyInResult = theirs.subtracting(pairs.map(\.result)).filter { !vocabulary.isShare($0) }
+      .sorted(by: Natural.less)
 
     if let misfit = Verification.misfit(pairs, source.graph, result.graph, vocabulary) {
       (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)

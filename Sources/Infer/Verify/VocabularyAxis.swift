@@ -3,30 +3,34 @@ import Checkpoint
 /// Values with a column for each token, where a transform has renumbered tokens.
 struct VocabularyAxis {
   private let names: Set<String>
+  /// Values that are shared out among all tokens.
+  private let shares: Set<String>
   /// The columns that both have, in the result's order: the source's number and the result's.
   private let columns: [(source: Int, result: Int)]
 
   init(_ graph: Graph, _ correspondence: Correspondence) {
     guard let tokens = correspondence.tokens else {
-      (names, columns) = ([], [])
+      (names, shares, columns) = ([], [], [])
       return
     }
     columns = tokens.enumerated().compactMap { number, source in source.map { ($0, number) } }
-    let logits = ["mlm_logits", "lm_logits"].compactMap { graph.value(named: $0) }
-    names = Set(
-      (graph.valueNames + graph.outputs.map(\.name)).filter { name in
-        graph.value(named: name).map(logits.contains) ?? false
-      })
+    /// Every name of these values.
+    func all(_ values: [String]) -> Set<String> {
+      let wanted = values.compactMap { graph.value(named: $0) }
+      return Set(
+        (graph.valueNames + graph.outputs.map(\.name)).filter { name in
+          graph.value(named: name).map(wanted.contains) ?? false
+        })
+    }
+    names = all(["mlm_logits", "lm_logits"])
+    shares = all(["mlm_probs", "lm_probs"])
   }
 
   /// Whether a value has a column for each token.
   func has(_ name: String) -> Bool { names.contains(name) }
 
   /// Whether a value is shared out among all tokens, so that other tokens change every element.
-  func isShare(_ name: String) -> Bool {
-    !columns.isEmpty && name.hasSuffix("_probs")
-      && names.contains(name.dropLast("probs".count) + "logits")
-  }
+  func isShare(_ name: String) -> Bool { shares.contains(name) }
 
   /// A value's columns that both have.
   func kept<Scalar>(
