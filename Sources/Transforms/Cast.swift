@@ -12,7 +12,7 @@ public struct Cast: ModelTransform {
   public init() {}
 
   public var name: String { "cast" }
-  public var summary: String { "weights are rounded to another float type; exact where that is wider" }
+  public var summary: String { "weights in another float type; exact where it is wider" }
   public var contract: Correspondence.Contract { .lossy }
   public var value: TransformValue { .required("f64|f32|bf16|f16") }
   public var options: [TransformOption] {

@@ -63,7 +63,9 @@ import Testing
     },
     Option("encoder", where: \.encoderDecoder) { $0.hasDecoder = false },
     Option("decoder", where: \.encoderDecoder) { $0.hasEncoder = false },
-    Option("bias in cross-attention", where: \.encoderDecoder) { $0.crossPositionBias = true },
+    Option("bias in cross-attention", where: { $0.encoderDecoder && $0.sharesDistances }) {
+      $0.crossPositionBias = true
+    },
     Option("unilm", where: { !$0.encoderDecoder }) { $0.mask = .unilm },
   ]
 

@@ -17,6 +17,9 @@ public enum Overflow: String, Sendable, CaseIterable {
   ) throws(CheckpointError) -> [UInt8] {
     let encoded = Elements.encode(values, as: dtype)
     guard self != .infinite else { return encoded }
+    if let largest = dtype.largestFinite, !values.contains(where: { $0.magnitude > largest }) {
+      return encoded
+    }
     let back: [Double] = Elements.decode(encoded, as: dtype)
     var clipped: [Double] = []
     for index in values.indices where values[index].isFinite && !back[index].isFinite {

@@ -92,7 +92,9 @@ extension Tensor {
       name: name, dtype: .f64, shape: shape,
       payload: RowsPayload(
         rows: count, width: count == 0 ? 0 : shape.count / count, dtype: .f64, storage: operation,
-        hasParts: operands.allSatisfy(\.payload.isWindowed),
+        hasParts: operands.allSatisfy {
+          ($0.payload as? RowsPayload)?.hasParts ?? $0.payload.isWindowed
+        },
         operandBytes: operands.reduce(0) { $0 + $1.payload.workingBytes }, make: rows))
   }
 
