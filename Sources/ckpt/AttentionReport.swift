@@ -39,9 +39,11 @@ struct AttentionReport {
     let spread =
       "99 % of the energy of W_q·W_kᵀ is in \(ranks.min() ?? 0) to \(largest) of \(size) dimensions, "
       + "\(Text.decimal(mean, 1)) on average"
-    return largest < size
-      ? "\(spread); narrow-key-size=\(max(largest, 1)) keeps as much of every head"
-      : "\(spread): some heads use all they have, and widen-key-size gives them more"
+    if 4 * largest <= 3 * size {
+      return "\(spread); narrow-key-size=\(max(largest, 1)) keeps as much of every head"
+    }
+    return mean >= 0.9 * Double(size)
+      ? "\(spread): heads use what they have, and widen-key-size gives them more" : spread
   }
 
   var json: JSON {

@@ -232,6 +232,8 @@ struct Conversion {
     var notRun: String?
     /// The first value that transforms have changed, where they promise that none is.
     var broken: Comparison?
+    /// Whether transforms alone have kept their promise where the target computes otherwise.
+    var isKept = false
 
     var passed: Bool { wrongTensor == nil && broken == nil && verification?.passed ?? true }
   }
@@ -276,8 +278,11 @@ struct Conversion {
         unrounded: request.dtype == nil ? Dictionary(unrounded) { first, _ in first } : [:],
         options: request.tolerances)
       proof.verification = verification
-      if verification.verdict == .close, verification.contract != .lossy {
-        proof.broken = try promise(source, inputs)
+      if verification.verdict == .close, verification.contract != .lossy,
+        let alone = try transformsAlone(source, inputs)
+      {
+        proof.broken = alone.firstJudged
+        proof.isKept = alone.firstJudged == nil
       }
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
@@ -288,11 +293,13 @@ struct Conversion {
     return proof
   }
 
-  /// Where transforms that promise the same function have made another one.
+  /// The source against what transforms that promise the same function have made of it.
   ///
   /// A target whose framework computes a little otherwise (another epsilon) is within tolerance; what is
   /// asked here is whether the transforms alone, before rounding and spelling, keep their word.
-  private func promise(_ source: RunnableModel, _ inputs: TextInputs) throws -> Comparison? {
+  private func transformsAlone(
+    _ source: RunnableModel, _ inputs: TextInputs
+  ) throws -> Verification? {
     guard let computed, request.tolerances.relative == nil, request.tolerances.absolute == nil
     else {
       return nil
@@ -301,8 +308,7 @@ struct Conversion {
     options.judge = .always
     return try Verification(
       source, RunnableModel(computed), inputs: inputs, expecting: computed.architecture,
-      correspondence: correspondence, options: options
-    ).firstJudged
+      correspondence: correspondence, options: options)
   }
 
   /// What the target's framework computes for an architecture; where that differs, spelling has
