@@ -61,6 +61,15 @@ import Transforms
     #expect(change.findings.allSatisfy { $0.value == 0 })
   }
 
+  @Test func `as many groups as layers share nothing yet`() throws {
+    var c = SampleModel.configuration()
+    c.groups = c.layers
+    let change = try apply("tie=2", to: SampleModel.make("albert", c))
+    #expect(change.model.architecture.configuration.groups == 2)
+    let name = "groups.1.0.feed_forward.inner.bias"
+    #expect(change.model[name]?.sources == [2, 3].map { "groups.\($0).0.feed_forward.inner.bias" })
+  }
+
   @Test func `how far layers were apart is told`() throws {
     // All weights are equal but for one element of one weight: 1 and 3, so the mean is 2.
     let model = try SampleModel.make("bert", SampleModel.configuration(layers: 2)) { name, index in
