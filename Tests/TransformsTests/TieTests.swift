@@ -3,10 +3,6 @@ import Testing
 import Transforms
 
 @Suite struct TieTests {
-  private func apply(_ texts: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(texts.map { try TransformStep(parsing: $0) }, to: model)
-  }
-
   /// The number of a weight's layer.
   private static func layer(_ name: String) -> Float {
     name.hasPrefix("layers.") ? Float(name.split(separator: ".")[1]) ?? 0 : 0.5
