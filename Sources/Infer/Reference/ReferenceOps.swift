@@ -15,6 +15,9 @@ extension Gather {
 }
 
 extension Linear {
+  // Called through `any Op`, it would otherwise look up every sum and product at run time.
+  @_specialize(where S == Double)
+  @_specialize(where S == Float)
   public func reference<S: ReferenceScalar>(_ operands: [NDArray<S>], shape: [Int]) -> NDArray<S> {
     let (x, kernel) = (operands[0], operands[1])
     let output = shape[shape.count - 1]
