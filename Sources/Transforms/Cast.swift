@@ -3,7 +3,7 @@ public import Checkpoint
 /// Converts float weights to another type: `cast=f16`, rounded to nearest even.
 ///
 /// Unlike `--dtype`, which rounds what is written, it rounds at its place: steps after it compute from
-/// rounded weights. With both, `--dtype` comes last. Tensors of unknown meaning are converted too, and
+/// rounded weights. (What was computed before, and loses nothing to the type, is rounded at the end.) With both, `--dtype` comes last. Tensors of unknown meaning are converted too, and
 /// blocks that ckpt can decode (GGUF). A finite value beyond the type's range is an error on writing,
 /// before anything is at the target; `overflow=inf` lets it become infinite, `overflow=clip` takes the
 /// largest finite value instead. Infinities and NaN stay what they are. Exact where the type holds every
@@ -28,6 +28,7 @@ public struct Cast: ModelTransform {
   ) throws(CheckpointError) -> ModelChange {
     var change = ModelChange(model)
     let target = try Cast.target(arguments)
+    let overflow = try Cast.overflow(arguments)
     for index in model.weights.indices {
       var weight = model.weights[index]
       // What was computed is rounded here, to no more than it would have been.
@@ -38,6 +39,13 @@ public struct Cast: ModelTransform {
         change.correspondence.contract = max(change.correspondence.contract, .rounding)
       }
       guard target != own || weight.rounding != nil else { continue }
+      if weight.rounding != nil, target != .f64, target.holds(own), overflow == .error {
+        // One rounding in place of another, so that the judge still sees what was computed.
+        weight.rounding = target
+        if target != own { weight.operation += ", cast \(target.rawValue)" }
+        change.model.weights[index] = weight
+        continue
+      }
       weight = weight.renamed(weight.name, operation: "cast \(target.rawValue)")
       weight.tensor = try Cast.converted(weight.tensor, arguments)
       weight.rounding = nil
@@ -53,6 +61,12 @@ public struct Cast: ModelTransform {
       throw arguments.wrong("is none of \(targets.map(\.rawValue).joined(separator: ", "))")
     }
     return target
+  }
+
+  private static func overflow(
+    _ arguments: TransformArguments
+  ) throws(CheckpointError) -> Overflow {
+    try arguments.choice("overflow", Overflow.self) ?? .error
   }
 
   /// Tensors as they are stored, of whatever meaning, in another type; what is no float stays.
@@ -72,7 +86,7 @@ public struct Cast: ModelTransform {
     _ tensor: Tensor, _ arguments: TransformArguments
   ) throws(CheckpointError) -> Tensor {
     let target = try target(arguments)
-    let overflow = try arguments.choice("overflow", Overflow.self) ?? .error
+    let overflow = try overflow(arguments)
     guard !tensor.dtype.isQuantized || tensor.isCastable else {
       throw CheckpointError(
         .unsupported, .tensor(tensor.name), "ckpt cannot decode blocks of \(tensor.dtype.rawValue)",

@@ -29,7 +29,10 @@ extension Bert4keras {
     var remark: String?
   }
 
-  static func recognise(_ layers: [Group], _ configuration: JSON?) -> Recognised? {
+  /// - Parameter calls: how often a whole model says that its first block is applied.
+  static func recognise(
+    _ layers: [Group], _ configuration: JSON?, calls: Int?
+  ) -> Recognised? {
     let names = Set(layers.filter { !$0.tensors.isEmpty }.map(\.name))
     // keras-bert has the same layers and other weights.
     guard names.contains(tokens), !KerasBERT.hasOwnAttention(layers) else { return nil }
@@ -55,7 +58,7 @@ extension Bert4keras {
     guard has("Embedding-Position") else { return Recognised(family: "roformer") }
     guard has("Embedding-Norm") else { return Recognised(family: "gpt") }
     // One block under a number, applied several times: ALBERT before 0.5.8.
-    if isShared(layers, configuration) { return Recognised(family: "albert") }
+    if isShared(layers, configuration, calls: calls) { return Recognised(family: "albert") }
     let remark =
       has("Embedding-Mapping")
       ? "embedding_size is not hidden_size, as in bert4keras' factorized BERT, an untied ALBERT and "
@@ -73,9 +76,9 @@ extension Bert4keras {
     }
   }
 
-  /// Whether there is one block although the configuration has several layers.
-  static func isShared(_ layers: [Group], _ configuration: JSON?) -> Bool {
-    blocks(layers) == 1 && configuration?["num_hidden_layers"]?.int ?? 1 > 1
+  /// Whether there is one block although the model has several layers.
+  static func isShared(_ layers: [Group], _ configuration: JSON?, calls: Int?) -> Bool {
+    blocks(layers) == 1 && calls ?? configuration?["num_hidden_layers"]?.int ?? 1 > 1
   }
 
   static func blocks(_ layers: [Group]) -> Int {

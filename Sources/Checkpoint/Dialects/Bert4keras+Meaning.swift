@@ -11,7 +11,9 @@ extension Bert4keras {
     try Bert4keras.check(checkpoint, of: family)
     var assumptions = Assumptions(
       values: defaults(binding, family: family, configuration: configuration))
-    if said.family == nil, let found = Bert4keras.recognise(layers, configuration),
+    if said.family == nil,
+      let found = Bert4keras.recognise(
+        layers, configuration, calls: Bert4keras.calls(in: checkpoint)),
       Bert4keras.stated(configuration, among: found.alike) == nil, let remark = found.remark
     {
       assumptions.remarks.append(remark)

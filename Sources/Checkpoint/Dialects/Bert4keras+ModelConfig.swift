@@ -52,7 +52,10 @@ extension Bert4keras {
         state("block_norm_eps", config["epsilon"])
       } else if layer.name.hasSuffix("-FeedForward") {
         state("hidden_act", activations(in: config))
-        if layer.name == "Transformer-FeedForward" {  // shared, called at every depth
+        // Shared, called at every depth; before 0.5.8 under the first block's name.
+        let isShared =
+          layer.calls?.count ?? 0 > 1 && names.count { $0.hasSuffix("-FeedForward") } == 1
+        if layer.name == "Transformer-FeedForward" || isShared {
           state("num_hidden_layers", layer.calls.map { .number($0.count) })
         }
       } else if layer.name.hasSuffix("-MultiHeadSelfAttention") {
@@ -115,6 +118,11 @@ extension Bert4keras {
       let arguments = calls?.first?.array?.first?.array?.last
       return arguments?["p_bias"]
     }
+  }
+
+  /// How often a whole model applies its first block.
+  static func calls(in checkpoint: Checkpoint) -> Int? {
+    modelLayers(checkpoint).first { $0.name.hasSuffix("-MultiHeadSelfAttention") }?.calls?.count
   }
 
   private static func modelLayers(_ checkpoint: Checkpoint) -> [ModelLayer] {

@@ -20,7 +20,10 @@ public struct Bert4keras: Dialect {
   public func recognise(_ checkpoint: Checkpoint, configuration: JSON?) -> String? {
     let family = Bert4keras.stated(configuration, among: families)
     let layers = layers(of: checkpoint, family, configuration).layers
-    guard let found = Bert4keras.recognise(layers, configuration) else { return nil }
+    guard
+      let found = Bert4keras.recognise(
+        layers, configuration, calls: Bert4keras.calls(in: checkpoint))
+    else { return nil }
     return Bert4keras.stated(configuration, among: found.alike) ?? found.family
   }
 

@@ -196,7 +196,7 @@ public struct Tensor: Sendable {
     if liesByColumns, !target.isQuantized, !target.isPacked, dtype == .f64,
       transposed().payload is RowsPayload
     {
-      return transposed().cast(to: target).transposed()
+      return transposed().cast(to: target, overflow: overflow).transposed()
     }
     return Tensor(
       name: name, aliases: aliases, dtype: target, shape: shape,

@@ -231,16 +231,7 @@ extension Verification {
         }
         continue
       }
-      // In another precision, what counts is whether rounding alone explains it.
-      let (narrower, wider) = a.byteCount <= b.byteCount ? (a, b) : (b, a)
-      let common =
-        wider.canBecome(narrower.dtype) && !narrower.dtype.isQuantized
-        ? narrower.dtype : wider.dtype
-      if try a.cast(to: common, overflow: .infinite).bytes()
-        == b.cast(to: common, overflow: .infinite).bytes()
-      {
-        continue
-      }
+      if try a.isRounding(of: b) { continue }
       let comparison = Comparison(
         use, NDArray(shape: a.shape.extents, values: try a.floats()),
         NDArray(shape: b.shape.extents, values: try b.floats()))
@@ -260,6 +251,20 @@ extension Verification {
       arrays[input]?.values = ids.map { Float(numbers[Int($0)] ?? 0) }
     }
     return arrays
+  }
+}
+
+extension Tensor {
+  /// Whether the two are the same numbers, or in two precisions differ as rounding the wider makes them.
+  func isRounding(of other: Tensor) throws -> Bool {
+    let (narrower, wider) = byteCount <= other.byteCount ? (self, other) : (other, self)
+    let common =
+      wider.canBecome(narrower.dtype) && !narrower.dtype.isQuantized
+      ? narrower.dtype : wider.dtype
+    guard narrower.dtype == wider.dtype || narrower.canBecome(common) else { return false }
+    let bytes = try narrower.cast(to: common, overflow: .infinite).bytes()
+    return try bytes == wider.cast(to: common, overflow: .infinite).bytes()
+      || wider.dtype != common && bytes == wider.cast(to: common, overflow: .clip).bytes()
   }
 }
 
