@@ -156,7 +156,7 @@ extension Conversion {
           .vocabulary(in: opening.checkpoint)
       }
       let own = vocabulary
-      var spelled = try target.joined(target.spell(result)) { () throws(CheckpointError) in
+      var spelled = try target.joined(spell(result, target, steps)) { () throws(CheckpointError) in
         if let own { return own }
         return try opening.vocabulary.map { path throws(CheckpointError) in
           try Vocabulary(contentsOf: path)
@@ -182,7 +182,7 @@ extension Conversion {
       for name in spelled.unexpected where !carried.contains(name) {
         drops.append(
           Drop(
-            name: canonical(name, spelled, result),
+            name: spelled.rows.first { $0.target == name }?.canonical.first ?? name,
             reason: "\(spelled.loadsAs) has no place for \(name)", loses: true))
       }
       if opening.checkpoint.text("model_config") != nil {
@@ -196,6 +196,21 @@ extension Conversion {
       checkpoint = spelled.checkpoint
       configuration = spelled.configuration
       rows = spelled.rows
+    }
+
+    /// The model spelled for a framework.
+    ///
+    /// What a transform has made has no names to stay as they are, so that hint gives way to another.
+    private func spell(
+      _ model: Model, _ target: any Dialect, _ steps: [TransformStep]
+    ) throws(CheckpointError) -> Spelling {
+      do throws(CheckpointError) {
+        return try target.spell(model)
+      } catch {
+        guard error.hint == DialectRegistry.asStored, !steps.isEmpty else { throw error }
+        throw CheckpointError(
+          error.kind, error.place, error.reason, hint: DialectRegistry.holding(model))
+      }
     }
 
     /// Leaves out heads whose weights the user lets go, and what cannot be without them.
@@ -257,10 +272,6 @@ extension Conversion {
       if head == .sop { relation.removed.formUnion(["nsp_logits", "nsp_probs"]) }
     }
 
-    private func canonical(_ target: String, _ spelled: Spelling, _ model: Model) -> String {
-      let sources = spelled.rows.first { $0.target == target }?.sources ?? []
-      return model.weights.first { $0.sources == sources }?.name ?? target
-    }
   }
 }
 

@@ -176,6 +176,19 @@ public enum DialectRegistry {
     KerasBERT(), Bert4keras(), HuggingFace(), Google(), GGUFBERT(), HuggingFaceTF(),
   ]
 
+  /// The next step where no framework's own does: a copy needs no names but those that there are.
+  public static let asStored = "without --to, names stay as they are and nothing is lost"
+
+  /// The next step for a transformed model, which has to be spelled: the dialects that can.
+  public static func holding(_ model: Model) -> String {
+    let names = all.filter { dialect in
+      dialect.writes && (try? dialect.spell(model)) != nil
+    }.map { "--to \($0.name)" }
+    return names.isEmpty
+      ? "no framework that ckpt writes for holds such a \(model.architecture.family)"
+      : "what holds it: \(names.joined(separator: ", "))"
+  }
+
   /// The dialect of that name.
   public static func named(_ name: String) throws(CheckpointError) -> any Dialect {
     let wanted = name.lowercased()
@@ -289,15 +302,19 @@ public struct Spelling: Sendable {
   /// A written tensor and its sources.
   public struct Row: Sendable {
     public var target: String
+    /// The canonical weights that it holds; none for what is made or carried.
+    public var canonical: [String]
     public var sources: [String]
     public var operation: String
     public var dtype: DType
     public var shape: Shape
 
     public init(
-      target: String, sources: [String], operation: String, dtype: DType, shape: Shape
+      target: String, canonical: [String] = [], sources: [String], operation: String,
+      dtype: DType, shape: Shape
     ) {
       self.target = target
+      self.canonical = canonical
       self.sources = sources
       self.operation = operation
       self.dtype = dtype

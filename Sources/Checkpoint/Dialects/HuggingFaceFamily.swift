@@ -118,6 +118,9 @@ struct HuggingFaceClass: Sendable {
     func kind(_ name: String) -> Substring {
       name.firstRange(of: "For").map { name[$0.lowerBound...] } ?? name[...]
     }
-    return architectures.contains { kind($0) == kind(name) }
+    // A base model's name has no such part: `UMT5Model`, `T5Model`.
+    return architectures.contains {
+      kind($0) == kind(name) || $0.hasSuffix(name) || name.hasSuffix($0)
+    }
   }
 }

@@ -24,7 +24,7 @@ struct HuggingFaceLimits {
     _ condition: Bool, _ place: String, _ reason: String, _ hint: String? = nil
   ) -> [Reason] { condition ? [(place, reason, hint)] : [] }
 
-  private static let asStored = "without --to, names stay as they are and nothing is lost"
+  private static let asStored = DialectRegistry.asStored
 
   private var common: [Reason] {
     when(
@@ -34,7 +34,8 @@ struct HuggingFaceLimits {
       + when(
         c.talkingHeads, "attention.pre_softmax",
         "transformers has no class with projections between heads (talking-heads)",
-        "--to bert4keras holds them; --apply flatten-talking-heads makes plain attention of wider heads"
+        (Bert4keras().families.contains(architecture.family) ? "--to bert4keras holds them; " : "")
+          + "--apply flatten-talking-heads makes plain attention of wider heads"
       )
       + when(
         c.hierarchicalPosition != nil, "hierarchical_position",

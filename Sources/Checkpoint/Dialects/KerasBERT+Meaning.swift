@@ -137,7 +137,7 @@ extension KerasBERT {
     if structure != BERT().structure {
       try refuse(
         "spells no \(architecture.family), only BERT",
-        "without --to, names stay as they are and nothing is lost")
+        DialectRegistry.asStored)
     }
     if c.groups != nil || c.innerGroups > 1 {
       try refuse(

@@ -7,16 +7,20 @@ struct SpelledTensors {
 
   var groups: [Group] { [Group(name: "", tensors: tensors)] }
 
-  mutating func add(_ tensor: Tensor, from sources: [String], _ operation: String) {
+  mutating func add(
+    _ tensor: Tensor, holding canonical: [String] = [], from sources: [String],
+    _ operation: String
+  ) {
     tensors.append(tensor)
     rows.append(
       Spelling.Row(
-        target: tensor.name, sources: sources, operation: operation, dtype: tensor.dtype,
-        shape: tensor.shape))
+        target: tensor.name, canonical: canonical, sources: sources, operation: operation,
+        dtype: tensor.dtype, shape: tensor.shape))
   }
 
   mutating func add(_ written: FlatTable.Written) {
-    add(written.tensor, from: written.sources, written.operation)
+    add(
+      written.tensor, holding: written.canonical, from: written.sources, written.operation)
   }
 
   /// Takes along what a model carries, under its names.
