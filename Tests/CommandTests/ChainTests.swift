@@ -52,7 +52,10 @@ import Testing
     ("b4k-bert/weights.h5", ["widen-key-size=18"], "huggingface", "key size 18"),
     ("hf-gpt2", ["widen-key-size=7"], "huggingface", "key size 7"),
     ("hf-t5", ["widen-key-size=9"], "huggingface", "keys have 9"),
-    ("hf-distilbert", ["tie"], "huggingface", "what holds it: --to bert4keras, --to google"),
+    (
+      "b4k-opt-residual/weights.h5", ["tie"], "huggingface",
+      "what holds it: --to bert4keras, --to google"
+    ),
     // Where the mathematics does not allow it.
     ("b4k-roformer/weights.h5", ["widen-key-size=11"], "bert4keras", "multiple"),
     ("b4k-nezha/weights.h5", ["widen-key-size=32"], "bert4keras", "distances"),
