@@ -73,3 +73,42 @@ struct AttentionReport {
       })
   }
 }
+
+/// How far layers are from the weights that `tie` would let them share, as text and as JSON.
+struct LayersReport {
+  private let spread: LayerSpread
+
+  init(_ spread: LayerSpread) { self.spread = spread }
+
+  func print() {
+    var table = Table(
+      [.left, .right, .left, .right],
+      header: ["layer", "distance from the mean", "farthest weight", "its distance"])
+    for layer in spread.layers {
+      table.add(
+        layer.name, Text.small(layer.distance),
+        layer.farthest.map { String($0.name.dropFirst(layer.name.count + 1)) } ?? "-",
+        layer.farthest.map { Text.small($0.distance) } ?? "-")
+    }
+    Swift.print("")
+    table.print()
+  }
+
+  var json: JSON {
+    .array(
+      spread.layers.map { layer in
+        .object([
+          .init("name", .string(layer.name)),
+          .init("distance_from_mean", .number(layer.distance)),
+          .init("largest_difference", .number(layer.largestDifference)),
+          .init(
+            "farthest_weight",
+            layer.farthest.map {
+              .object([
+                .init("name", .string($0.name)), .init("distance_from_mean", .number($0.distance)),
+              ])
+            } ?? .null),
+        ])
+      })
+  }
+}
