@@ -63,6 +63,8 @@ public struct TransformStep: Sendable {
     }
     if case .file = transform.value, let path = value {
       arguments.content = try File.contents(of: path, limit: Vocabulary.largest)
+      // Some editors begin a text in UTF-8 with a mark.
+      if arguments.content.starts(with: [0xef, 0xbb, 0xbf]) { arguments.content.removeFirst(3) }
     }
     self.transform = transform
     self.arguments = arguments

@@ -37,6 +37,15 @@ import Testing
     }
   }
 
+  @Test func `a whole model tells whether its only block is shared`() throws {
+    let layers = try Opening(Fixtures.path("b4k-opt-segments3", "weights.h5")).checkpoint
+      .kerasLayers
+    let three = try JSON(parsing: Array(#"{"num_hidden_layers": 3}"#.utf8))
+    for (calls, family) in [(nil, "albert"), (1, "bert"), (3, "albert")] as [(Int?, String)] {
+      #expect(Bert4keras.recognise(layers, three, calls: calls)?.family == family)
+    }
+  }
+
   @Test(arguments: fixtures)
   func `what is read is written as it was, and read again`(
     _ test: (name: String, settings: [String: String])

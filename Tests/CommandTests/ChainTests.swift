@@ -45,6 +45,14 @@ import Testing
     }
   }
 
+  @Test(arguments: ["cast=f32", "cast=f64"])
+  func `a cast that loses nothing leaves a step's promise`(_ cast: String) throws {
+    let result = try convert(
+      "b4k-bert/weights.h5", chain(["widen-key-size=20", cast]) + ["--to", "bert4keras"])
+    #expect(result.code == 0, "\(result.errors)\(result.output.suffix(600))")
+    #expect(result.json?["verification"]?["verdict"] == .string("rounding"))
+  }
+
   @Test(arguments: [
     // Half-way, where the target has no such sizes or projections.
     ("hf-albert", ["untie", "widen-key-size=9"], "huggingface", "key size 9"),

@@ -276,5 +276,23 @@ import Testing
     #expect(names.contains("dense_3/dense_3/kernel:0"))
     let info = try Command.run("info", out, "--json")
     #expect(info.json?["carried"]?.array?.count == 2)
+    for precision in [["--dtype", "f16"], ["--dtype", "f64"], ["--apply", "cast=f16"]] {
+      let cast = try Command.run(
+        Command.path, ["convert", source, out, "--to", "bert4keras", "--overwrite"] + precision)
+      #expect(cast.code == 0, "\(precision): \(cast.output)\(cast.errors)")
+    }
+  }
+
+  @Test func `a bundle tells the prefix of its layers' names`() throws {
+    let folder = try TemporaryFolder()
+    let source = Command.fixtures + "/b4k-bert-prefix/weights.h5"
+    let bundle = folder.file("best_model")
+    let first = try Command.run(
+      "convert", source, bundle, "--to", "bert4keras", "--format", "tf")
+    #expect(first.code == 0, "\(first.errors)")
+    let out = folder.file("out.h5")
+    #expect(try Command.run("convert", bundle, out, "--to", "bert4keras").code == 0)
+    let (written, stored) = try (Opening(out).checkpoint, Opening(source).checkpoint)
+    #expect(written.tensors.map(\.name) == stored.tensors.map(\.name))
   }
 }

@@ -55,6 +55,10 @@ import Transforms
   @Test func `what was computed is rounded at the place of the step`() throws {
     let model = try model([])
     #expect(try apply("widen-ffn=15", "cast=f32", to: model).correspondence.contract == .rounding)
+    // One rounding instead of another: what was computed stays for the judge.
+    let same = try apply("widen-ffn=15", "cast=f32", to: model).model
+    let kept = try #require(same["layers.0.feed_forward.output.kernel"])
+    #expect(kept.rounding == .f32 && kept.tensor.dtype == .f64)
     let wide = try apply("widen-ffn=15", "cast=f64", to: model)
     #expect(wide.correspondence.contract == .rounding)
     let weight = try #require(wide.model["layers.0.feed_forward.output.kernel"])
@@ -96,6 +100,9 @@ import Transforms
     #expect(try clipped.numbers(name)[0] == 65504)
     let infinite = try apply("tie", "cast=f16:overflow=inf", to: model).model
     #expect(try infinite.numbers(name)[0] == .infinity)
+    let turned = try #require(try apply("tie", to: model).model["groups.0.0.attention.key.kernel"])
+      .tensor.transposed()
+    #expect(try turned.cast(to: .f16, overflow: .clip).doubles()[0] == 65504)
     let refused = try apply("tie", "cast=f16", to: model).model
     #expect(throws: CheckpointError.self) { try refused.numbers(name) }
   }

@@ -16,6 +16,9 @@ public struct Comparison: Sendable, Equatable {
   /// The share of rows (over the last axis) whose largest element is at the same place.
   public var argmaxAgreement: Double
 
+  /// Whether there is NaN at the same place in both, where nothing can differ.
+  public var isBlind = false
+
   /// Why nothing could be compared, when shapes differ.
   public var misfit: String?
 
@@ -35,6 +38,7 @@ public struct Comparison: Sendable, Equatable {
     self.name = name
     self.otherName = otherName == name ? nil : otherName
     shape = a.shape
+    var isBlind = false
     var (largest, sum, place, peak) = (0.0, 0.0, 0, 0.0)
     var (dot, normA, normB) = (0.0, 0.0, 0.0)
     a.values.withUnsafeBufferPointer { left in
@@ -45,6 +49,7 @@ public struct Comparison: Sendable, Equatable {
           let difference = delta.isNaN ? Double.infinity : delta
           if difference > largest { (largest, place) = (difference, position) }
           sum += difference
+          if x.isNaN, y.isNaN { isBlind = true }
           if x.isFinite { peak = max(peak, abs(x)) }
           if x.isFinite, y.isFinite {
             dot += x * y
@@ -54,6 +59,7 @@ public struct Comparison: Sendable, Equatable {
         }
       }
     }
+    self.isBlind = isBlind
     self.largest = largest
     mean = a.values.isEmpty ? 0 : sum / Double(a.values.count)
     relative = largest == 0 ? 0 : peak == 0 ? .infinity : largest / peak

@@ -117,6 +117,11 @@ extension Verification {
         .run(Verification.translated(inputs, correspondence)), vocabulary)
     (weights, comparedWeights) = try Verification.compareWeights(
       source, result, correspondence)
+    if let blind = values.first(where: \.isBlind) {
+      notes.append(
+        "\(blind.name) holds NaN in both: the values from there on prove nothing of what makes them"
+      )
+    }
 
     let absolute = options.absolute ?? 0
     func beyond(_ comparison: Comparison) -> Bool {
