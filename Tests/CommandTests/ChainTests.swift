@@ -5,10 +5,7 @@ import Testing
 /// Transforms one after the other, as a user chains them.
 @Suite struct ChainTests {
   private func convert(_ source: String, _ options: [String]) throws -> Command.Result {
-    let folder = try TemporaryFolder()
-    return try Command.run(
-      Command.path,
-      ["convert", "\(Command.fixtures)/\(source)", folder.file("out"), "--json"] + options)
+    try Command.convert(Fixtures.path(source), options)
   }
 
   /// untie, to a wider key size, to talking heads, and all the way back.

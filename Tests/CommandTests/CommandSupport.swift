@@ -22,6 +22,22 @@ enum Command {
     try run(path, arguments, input: input)
   }
 
+  /// `convert --json` of a path, with a step for each text, to `out` in a folder that goes again.
+  static func convert(
+    _ source: String, steps: [String] = [], _ options: [String] = []
+  ) throws -> Result {
+    let folder = try TemporaryFolder()
+    return try convert(source, to: folder.file("out"), steps: steps, options)
+  }
+
+  static func convert(
+    _ source: String, to target: String, steps: [String] = [], _ options: [String] = []
+  ) throws -> Result {
+    try run(
+      path,
+      ["convert", source, target, "--json"] + steps.flatMap { ["--apply", $0] } + options)
+  }
+
   static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Result {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)

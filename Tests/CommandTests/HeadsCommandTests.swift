@@ -15,10 +15,7 @@ import Testing
     _ more: String...
   ) throws -> (path: String, result: Command.Result) {
     let path = folder.file(name)
-    let result = try Command.run(
-      Command.path,
-      ["convert", source, path, "--json"] + steps.flatMap { ["--apply", $0] } + more)
-    return (path, result)
+    return (path, try Command.convert(source, to: path, steps: steps, more))
   }
 
   static let sources = [

@@ -32,11 +32,7 @@ import Testing
   private func convert(
     _ fixture: String, _ steps: [String], _ more: String...
   ) throws -> Command.Result {
-    let folder = try TemporaryFolder()
-    return try Command.run(
-      Command.path,
-      ["convert", "\(Command.fixtures)/\(fixture)", folder.file("out"), "--json"]
-        + steps.flatMap { ["--apply", $0] } + more)
+    try Command.convert(Fixtures.path(fixture), steps: steps, more)
   }
 
   @Test(arguments: steps)

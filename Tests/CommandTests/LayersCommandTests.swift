@@ -6,9 +6,7 @@ import Testing
 @Suite struct LayersCommandTests {
   private func convert(_ source: String, _ options: [String]) throws -> (Command.Result, [String]) {
     let folder = try TemporaryFolder()
-    let result = try Command.run(
-      Command.path,
-      ["convert", "\(Command.fixtures)/\(source)", folder.file("out"), "--json"] + options)
+    let result = try Command.convert(Fixtures.path(source), to: folder.file("out"), options)
     return (result, folder.contents)
   }
 

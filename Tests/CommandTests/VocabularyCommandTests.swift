@@ -40,8 +40,7 @@ import Testing
   private func convert(_ source: String, _ out: String, _ options: [String]) throws
     -> Command.Result
   {
-    try Command.run(
-      Command.path, ["convert", "\(Command.fixtures)/\(source)", out, "--json"] + options)
+    try Command.convert(Fixtures.path(source), to: out, options)
   }
 
   // MARK: Tokens
