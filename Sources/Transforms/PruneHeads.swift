@@ -91,7 +91,7 @@ public struct PruneHeads: ModelTransform {
         removed: Set(
           architecture.appliedAttentions.flatMap { attention in
             parts.map { "\(attention).\($0)" }
-          }), rewritten: rewritten),
+          }), rewritten: rewritten, claims: [.silenced(removed)]),
       findings: findings)
     let empty = places.filter { !(removed[$0.key] ?? []).isDisjoint(with: $0.value) }
     if !empty.isEmpty {

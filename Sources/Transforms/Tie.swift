@@ -88,6 +88,11 @@ public struct Tie: ModelTransform {
       }
       for (depth, found) in try spread.findings(name) { findings[depth] = found }
     }
+    if change.correspondence.contract == .lossy {
+      change.correspondence.claims = [
+        .averaged(after.blocks.compactMap { members[$0]?.map { "layers.\($0)" } })
+      ]
+    }
     change.findings = (0..<before.layers).flatMap { findings[$0] ?? [] }
     change.model = try change.model.checked()
     return change
