@@ -20,8 +20,8 @@ public struct Correspondence: Sendable, Equatable {
   public enum Claim: Sendable, Equatable {
     /// The source computes the same once these heads write nothing, by stored attention.
     case silenced([String: Set<Int>])
-    /// The source computes the same once each block of a list has the mean of all in it.
-    case averaged([[String]])
+    /// The source computes the same once each block has the mean of all that share one in the result.
+    case averaged
     /// ‖M − M′‖ / ‖M‖ for every head of a stored attention, M = W̃q·W̃kᵀ with the scale of its scores.
     case approximated([String: [Double]])
     /// Every weight is the source's, rounded to a type.

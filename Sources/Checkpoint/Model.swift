@@ -64,6 +64,14 @@ public struct Model: Sendable {
     weights.first { $0.name == name }
   }
 
+  /// The weight of a name that the architecture has.
+  ///
+  /// - Throws: ``CheckpointError`` of kind `mismatch` where it is missing.
+  public func weight(_ name: String) throws(CheckpointError) -> Weight {
+    if let weight = self[name] { return weight }
+    throw CheckpointError(.mismatch, .tensor(name), "is missing")
+  }
+
   /// Checks that the weights are exactly those that the architecture needs.
   ///
   /// - Throws: ``CheckpointError`` of kind `mismatch` naming the first that is missing, left over

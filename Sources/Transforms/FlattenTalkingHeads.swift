@@ -40,100 +40,127 @@ public struct FlattenTalkingHeads: ModelTransform {
     }
     let before = try Projections("pre_softmax", of: model)
     let after = try Projections("post_softmax", of: model)
-    if let bias = after.biased {
-      throw refusal(
-        "its bias adds to the weight of every position, masked ones too, which plain attention "
-          + "cannot", at: "\(bias).post_softmax.bias")
-    }
-    if let bias = before.biased, architecture.configuration.normalization == .squaredRelu {
-      throw refusal(
-        "the weights are no softmax, so that a bias before them counts",
-        at: "\(bias).pre_softmax.bias")
-    }
-    var (widensKeys, widensValues) = (!before.isIdentity, !after.isIdentity)
     try check(architecture, before, after)
+    var (widensKeys, widensValues) = (!before.isIdentity, !after.isIdentity)
     if architecture.structure.position == .relative, widensKeys || widensValues {
       // One table serves keys and values, so both grow.
       (widensKeys, widensValues) = (true, true)
     }
 
     var result = model
-    var relation = Correspondence(contract: widensKeys || widensValues ? .rounding : .exact)
-    let heads = architecture.configuration.heads
     let parts = [".pre_softmax.", ".post_softmax."]
     result.weights.removeAll { weight in parts.contains { weight.name.contains($0) } }
     result.architecture.configuration.talkingHeads = false
     result.architecture.configuration.talkingHeadsBias = false
-    func names(_ part: String, _ attention: String) -> [String] {
-      ["\(attention).\(part).kernel", "\(attention).\(part).bias"]
-    }
+    var relation = Correspondence(
+      contract: widensKeys || widensValues ? .rounding : .exact,
+      removed: architecture.attentionValues(["post_softmax"]))
     if widensKeys {
-      let scale = architecture.structure.scalesScores ? Double(heads).squareRoot() : 1
-      for attention in architecture.storedAttentions {
-        let factors = before.byOutput(of: attention, times: scale)
-        try result.rewriteIfPresent(names("query", attention)) {
-          $0.repeatingColumns(times: factors, "heads side by side, times pre_softmax")
-        }
-        try result.rewriteIfPresent(names("key", attention)) {
-          $0.repeatingColumns(times: Projections.ones(heads), "heads side by side")
-        }
-        relation.rewritten.formUnion(names("query", attention) + names("key", attention))
-      }
-      result.architecture.configuration.keySize *= heads
-      relation.rewritten.formUnion(
-        try result.mixDistances(before.kernels, heads: heads, "times pre_softmax", for: self))
+      relation.rewritten.formUnion(try widenKeys(&result, before))
+      relation.removed.formUnion(architecture.attentionValues(["query", "key", "scores"]))
     }
     if widensValues {
-      for attention in architecture.storedAttentions {
-        let kernel = after.kernels[attention] ?? []
-        try result.rewriteIfPresent(names("value", attention)) {
-          $0.repeatingColumns(times: Projections.ones(heads), "heads side by side")
-        }
-        try result.rewrite(["\(attention).output.kernel"]) {
-          $0.repeatingRows(
-            of: heads, times: kernel, "heads one below the other, times post_softmax")
-        }
-        relation.rewritten.formUnion(names("value", attention) + ["\(attention).output.kernel"])
-      }
-      result.architecture.configuration.headSize *= heads
+      relation.rewritten.formUnion(try widenValues(&result, after))
+      relation.removed.formUnion(architecture.attentionValues(["value", "context"]))
     }
-    if architecture.structure.position == .relative, widensKeys {
-      let name = "embeddings.relative_position"
-      try result.rewrite([name]) {
-        $0.repeatingColumns(times: Projections.ones(heads), "heads side by side")
-      }
-      relation.rewritten.insert(name)
-    }
-    for attention in architecture.appliedAttentions {
-      relation.removed.insert("\(attention).post_softmax")
-      if widensValues {
-        relation.removed.formUnion(["\(attention).value", "\(attention).context"])
-      }
-      guard widensKeys else {
-        relation.removed.insert("\(attention).pre_softmax")
-        continue
-      }
-      relation.removed.formUnion(["query", "key", "scores"].map { "\(attention).\($0)" })
-      if before.biased == nil {
-        // The new heads' products are what was mixed before.
+    if widensKeys, before.biased == nil {
+      // The new heads' products are what was mixed before.
+      for attention in architecture.appliedAttentions {
         relation.renamed["\(attention).pre_softmax"] = "\(attention).scores"
-      } else {
-        relation.removed.insert("\(attention).pre_softmax")
       }
+    } else {
+      relation.removed.formUnion(architecture.attentionValues(["pre_softmax"]))
     }
     let findings = architecture.storedAttentions.flatMap { attention in
       [before, after].map {
         Finding(
-          name, attention, "\($0.part)'s distance from the identity", $0.distances[attention] ?? 0)
+          name, attention, "\($0.part)'s largest difference from the identity",
+          $0.differences[attention] ?? 0)
       }
     }
     return ModelChange(result, relation, findings: findings)
+  }
+
+  /// - Returns: the names of what has other values.
+  private func widenKeys(
+    _ model: inout Model, _ before: Projections
+  ) throws(CheckpointError) -> Set<String> {
+    let (structure, heads) = (model.architecture.structure, before.heads)
+    let size = model.architecture.configuration.keySize
+    let scale = structure.scalesScores ? Double(heads).squareRoot() : 1
+    let plain = copies(of: size, times: Projections.ones(heads))
+    var rewritten: Set<String> = []
+    for attention in model.architecture.storedAttentions {
+      let mixed = copies(of: size, times: before.byOutput(of: attention, times: scale))
+      rewritten.formUnion(
+        try model.rewriteDense("\(attention).query") {
+          $0.pickingColumns(mixed, "heads side by side, times pre_softmax")
+        })
+      rewritten.formUnion(
+        try model.rewriteDense("\(attention).key") {
+          $0.pickingColumns(plain, "heads side by side")
+        })
+    }
+    if structure.position == .relative {
+      let table = "embeddings.relative_position"
+      let repeated = copies(of: size, times: Array(repeating: [1], count: heads))
+      try model.rewrite([table]) { $0.pickingColumns(repeated, "heads side by side") }
+      rewritten.insert(table)
+    }
+    rewritten.formUnion(
+      try model.mixDistances(before.kernels, heads: heads, "times pre_softmax", for: self))
+    model.architecture.configuration.keySize *= heads
+    return rewritten
+  }
+
+  /// - Returns: the names of what has other values.
+  private func widenValues(
+    _ model: inout Model, _ after: Projections
+  ) throws(CheckpointError) -> Set<String> {
+    let size = model.architecture.configuration.headSize
+    let plain = copies(of: size, times: Projections.ones(after.heads))
+    var rewritten: Set<String> = []
+    for attention in model.architecture.storedAttentions {
+      rewritten.formUnion(
+        try model.rewriteDense("\(attention).value") {
+          $0.pickingColumns(plain, "heads side by side")
+        })
+      let mixed = copies(of: size, times: after.byInput(of: attention))
+      let output = "\(attention).output.kernel"
+      try model.rewrite([output]) {
+        $0.pickingRows(mixed, "heads one below the other, times post_softmax")
+      }
+      rewritten.insert(output)
+    }
+    model.architecture.configuration.headSize *= after.heads
+    return rewritten
+  }
+
+  /// All heads of `size` numbers one after the other, once for each copy.
+  ///
+  /// - Parameter factors: `factors[copy][head]`.
+  private func copies(of size: Int, times factors: [[Double]]) -> [Pick] {
+    factors.flatMap { factors in
+      factors.enumerated().flatMap { head, factor in
+        (0..<size).map { Pick(head * size + $0, times: factor) }
+      }
+    }
   }
 
   private func check(
     _ architecture: FamilyArchitecture, _ before: Projections, _ after: Projections
   ) throws(CheckpointError) {
     let (c, structure) = (architecture.configuration, architecture.structure)
+    if let bias = after.biased {
+      throw refusal(
+        "its bias adds to the weight of every position, masked ones too, which plain attention "
+          + "cannot", at: "\(bias).post_softmax.bias")
+    }
+    if let bias = before.biased, c.normalization == .squaredRelu {
+      throw refusal(
+        "the weights are no softmax, so that a bias before them counts",
+        at: "\(bias).pre_softmax.bias")
+    }
     if let place = before.mixed, structure.isRotary {
       throw refusal(
         "queries and keys are rotated by a frequency that each head has once; a wider head has it "
@@ -159,8 +186,8 @@ private struct Projections {
   let heads: Int
   /// `[from, to]` in C order, by attention.
   private(set) var kernels: [String: [Double]] = [:]
-  /// The largest element of kernel − identity.
-  private(set) var distances: [String: Double] = [:]
+  /// The largest magnitude of an element of kernel − identity.
+  private(set) var differences: [String: Double] = [:]
   /// The first attention whose kernel is not the identity.
   private(set) var mixed: String?
   /// The first attention that has a bias other than zero.
@@ -171,17 +198,15 @@ private struct Projections {
   init(_ part: String, of model: Model) throws(CheckpointError) {
     (self.part, heads) = (part, model.architecture.configuration.heads)
     for attention in model.architecture.storedAttentions {
-      guard let tensor = model["\(attention).\(part).kernel"]?.tensor else {
-        throw CheckpointError(.mismatch, .tensor("\(attention).\(part).kernel"), "is missing")
-      }
-      let kernel = try tensor.doubles()
-      var distance = 0.0
+      let kernel = try model.weight("\(attention).\(part).kernel").tensor.doubles()
+      var largest = 0.0
       for (index, value) in kernel.enumerated() {
-        let apart = abs(value - (index / heads == index % heads ? 1 : 0))
-        distance = apart <= distance ? distance : apart
+        let difference = abs(value - (index / heads == index % heads ? 1 : 0))
+        // What is not a number is a difference too.
+        largest = difference <= largest ? largest : difference
       }
-      (kernels[attention], distances[attention]) = (kernel, distance)
-      if distance != 0, mixed == nil { mixed = attention }
+      (kernels[attention], differences[attention]) = (kernel, largest)
+      if largest != 0, mixed == nil { mixed = attention }
       if biased == nil, let bias = try model["\(attention).\(part).bias"]?.tensor.doubles(),
         !bias.allSatisfy({ $0 == 0 })
       {
@@ -196,64 +221,13 @@ private struct Projections {
     return (0..<heads).map { to in (0..<heads).map { kernel[$0 * heads + to] * scale } }
   }
 
+  /// For each head before the projection its factor in every head behind it.
+  func byInput(of attention: String) -> [[Double]] {
+    let kernel = kernels[attention] ?? []
+    return (0..<heads).map { from in (0..<heads).map { kernel[from * heads + $0] } }
+  }
+
   static func ones(_ heads: Int) -> [[Double]] {
     Array(repeating: Array(repeating: 1, count: heads), count: heads)
-  }
-}
-
-extension Model {
-  /// Multiplies the tables of distances of T5 by a matrix for each attention that uses them.
-  ///
-  /// Where attentions of one table have different matrices, each gets a table of its own and the model
-  /// becomes a UMT5.
-  ///
-  /// - Parameters:
-  ///   - matrices: `[heads before, heads after]` in C order, by attention.
-  ///   - heads: the number of heads after it.
-  /// - Returns: the names of the tables that have other values now.
-  mutating func mixDistances(
-    _ matrices: [String: [Double]], heads: Int, _ step: String, for transform: any Transform
-  ) throws(CheckpointError) -> Set<String> {
-    let (c, structure) = (architecture.configuration, architecture.structure)
-    guard structure.position == .buckets else { return [] }
-    let own = architecture.storedAttentions.filter { !$0.hasSuffix(".cross_attention") }
-    let stacks = ["encoder.", "decoder."].map { prefix in
-      (
-        table: "\(prefix)relative_position",
-        users: architecture.storedAttentions.filter { attention in
-          attention.hasPrefix(prefix) && (own.contains(attention) || c.crossPositionBias)
-        }
-      )
-    }.filter { !$0.users.isEmpty }
-    if structure.sharesDistances,
-      let uneven = stacks.first(where: { Set($0.users.map { matrices[$0] }).count > 1 })
-    {
-      guard !c.crossPositionBias else {
-        throw transform.refusal(
-          "its attentions share it, and each would need another; only layers without a bias in "
-            + "cross-attention can have tables of their own (UMT5)", at: uneven.table,
-          hint: "to leave the bias out of cross-attention, another function: "
-            + "--set cross_position_bias=false")
-      }
-      for (table, users) in stacks {
-        guard let shared = self[table] else {
-          throw CheckpointError(.mismatch, .tensor(table), "is missing")
-        }
-        weights.removeAll { $0.name == table }
-        weights += users.map { shared.renamed("\($0).relative_position", operation: "copied") }
-      }
-      architecture.family = "umt5"
-    }
-    let isShared = architecture.structure.sharesDistances
-    var changed: Set<String> = []
-    for (table, users) in stacks {
-      for user in isShared ? Array(users.prefix(1)) : users {
-        let name = isShared ? table : "\(user).relative_position"
-        let matrix = matrices[user] ?? []
-        try rewrite([name]) { $0.multiplyingParts([matrix], columns: heads, step) }
-        changed.insert(name)
-      }
-    }
-    return changed
   }
 }

@@ -42,16 +42,15 @@ public struct FoldDecoderScale: ModelTransform {
     let step = isInverse ? "multiplied by √hidden" : "divided by √hidden"
     result.architecture.configuration.scalesDecoder = isInverse
     let name = c.projection ? "lm.projection.kernel" : "lm.kernel"
-    if let index = result.weights.firstIndex(where: { $0.name == name }) {
-      result.weights[index] = result.weights[index].scaled(by: factor, step)
-    } else if let table = model["embeddings.token"], c.tiesDecoder, !c.projection {
+    if c.tiesDecoder, !c.projection, model[name] == nil {
+      let table = try model.weight("embeddings.token")
       var kernel = table.renamed(name, operation: "transposed")
       kernel.tensor = table.tensor.transposed()
       kernel.tensor.aliases = []
       result.weights.append(kernel.scaled(by: factor, step))
       result.architecture.configuration.tiesDecoder = false
     } else {
-      throw CheckpointError(.mismatch, .tensor(name), "is missing")
+      try result.rewrite([name]) { $0.scaled(by: factor, step) }
     }
     return ModelChange(result, Correspondence(contract: contract, rewritten: [name]))
   }

@@ -24,15 +24,11 @@ public struct FoldEmbedding: ModelTransform {
     var result = model
     let c = model.architecture.configuration
     try check(model.architecture)
-    guard let factor = model["embeddings.factor.kernel"] else {
-      throw CheckpointError(.mismatch, .tensor("embeddings.factor.kernel"), "is missing")
-    }
+    let factor = try model.weight("embeddings.factor.kernel")
     let matrix = try factor.tensor.doubles()
-    try result.rewrite(["embeddings.token"]) { (weight) throws(CheckpointError) in
-      var product = weight.multiplyingParts(
-        [matrix], columns: c.hiddenSize, "multiplied by its factor")
-      product.sources += factor.sources.filter { !product.sources.contains($0) }
-      return product
+    try result.rewrite(["embeddings.token"]) {
+      $0.multiplyingParts(
+        [matrix], columns: c.hiddenSize, "multiplied by its factor", with: [factor])
     }
     result.weights.removeAll { $0.name == factor.name }
     result.architecture.configuration.factor = false

@@ -82,11 +82,10 @@ public struct NarrowKeySize: ModelTransform {
         isExact = isExact && pair.largestDropped <= NarrowKeySize.negligible * pair.largest
       }
       for (part, matrices) in [("query", sides.query), ("key", sides.key)] {
-        let names = ["\(attention).\(part).kernel", "\(attention).\(part).bias"]
-        try result.rewriteIfPresent(names) {
-          $0.multiplyingParts(matrices, columns: new, step)
-        }
-        rewritten.formUnion(names)
+        rewritten.formUnion(
+          try result.rewriteDense("\(attention).\(part)") {
+            $0.multiplyingParts(matrices, columns: new, step)
+          })
       }
     }
     return ModelChange(
@@ -141,11 +140,9 @@ extension Model {
   fileprivate func factors(
     of layer: String, parts: Int
   ) throws(CheckpointError) -> [Matrix] {
-    guard let kernel = self["\(layer).kernel"]?.tensor, parts > 0 else {
-      throw CheckpointError(.mismatch, .tensor("\(layer).kernel"), "is missing")
-    }
+    let kernel = try weight("\(layer).kernel").tensor
     let width = kernel.shape.extents.last ?? 0
-    let size = width / parts
+    let size = width / max(parts, 1)
     var factors = [TriangularFactor](repeating: TriangularFactor(columns: size), count: parts)
     func take(_ tensor: Tensor) throws(CheckpointError) {
       do throws(CheckpointError) {

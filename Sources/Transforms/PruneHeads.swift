@@ -44,54 +44,29 @@ public struct PruneHeads: ModelTransform {
         "its heads are mixed, so that none can be removed without the others",
         hint: "--apply flatten-talking-heads makes them independent")
     }
-    let removed: [String: Set<Int>]
-    var scores: [String: [Double]] = [:]
-    if arguments.value == "auto" {
-      guard let kept = try arguments.count("keep") else {
-        throw arguments.wrong("needs to know how many heads stay", hint: "add :keep=K")
-      }
-      guard kept < heads else {
-        throw arguments.wrong("keep is \(kept); there are \(heads) heads")
-      }
-      for attention in architecture.storedAttentions {
-        scores[attention] = try model.headNorms(of: attention)
-      }
-      removed = scores.mapValues { scores in
-        // The weakest; of equal ones the last.
-        Set(scores.indices.sorted { (scores[$1], $0) > (scores[$0], $1) }.prefix(heads - kept))
-      }
-    } else {
-      guard arguments.options["keep"] == nil else {
-        throw arguments.wrong("keep goes with auto; a list says what is removed")
-      }
-      removed = try HeadList(arguments, architecture).heads
-    }
-    let places = try places(removed, architecture)
-    if scores.isEmpty {
-      for attention in architecture.storedAttentions {
-        scores[attention] = try model.headNorms(of: attention)
-      }
-    }
-    var findings: [Finding] = []
+    let choice = try HeadChoice(arguments, architecture)
+    var norms: [String: [Double]] = [:]
     for attention in architecture.storedAttentions {
-      for head in (removed[attention] ?? []).sorted() {
-        findings.append(
-          Finding(
-            name, "\(attention), head \(head)", "‖V·O‖ of the removed head",
-            scores[attention]?[head] ?? 0))
+      norms[attention] = try model.headNorms(of: attention)
+    }
+    let removed = choice.heads(norms)
+    let places = try places(removed, architecture)
+    let findings = architecture.storedAttentions.flatMap { attention in
+      (removed[attention] ?? []).sorted().map { head in
+        Finding(
+          name, "\(attention), head \(head)", "‖V·O‖ of the removed head",
+          norms[attention]?[head] ?? 0)
       }
     }
     let (result, rewritten) = try pruned(model, removed, places)
     let left = result.architecture.configuration.heads
-    let parts = left == heads ? [] : ["query", "key", "value", "scores", "weights", "context"]
+    let values = ["query", "key", "value", "scores", "weights", "context"]
     var change = ModelChange(
       result,
       Correspondence(
         contract: contract,
-        removed: Set(
-          architecture.appliedAttentions.flatMap { attention in
-            parts.map { "\(attention).\($0)" }
-          }), rewritten: rewritten, claims: [.silenced(removed)]),
+        removed: left == heads ? [] : architecture.attentionValues(values),
+        rewritten: rewritten, claims: [.silenced(removed)]),
       findings: findings)
     let empty = places.filter { !(removed[$0.key] ?? []).isDisjoint(with: $0.value) }
     if !empty.isEmpty {
@@ -149,12 +124,11 @@ public struct PruneHeads: ModelTransform {
         }
       }
       for (part, size) in [("query", c.keySize), ("key", c.keySize), ("value", c.headSize)] {
-        let names = ["\(attention).\(part).kernel", "\(attention).\(part).bias"]
         if part != "value", left == c.heads { continue }
-        try result.rewriteIfPresent(names) {
-          $0.pickingColumns(picks(size, reads: part != "value"), step)
-        }
-        rewritten.formUnion(names)
+        rewritten.formUnion(
+          try result.rewriteDense("\(attention).\(part)") {
+            $0.pickingColumns(picks(size, reads: part != "value"), step)
+          })
       }
       let output = "\(attention).output.kernel"
       try result.rewrite([output]) {
@@ -168,6 +142,47 @@ public struct PruneHeads: ModelTransform {
       try result.mixDistances(matrices, heads: left, "\(left) of \(c.heads) heads", for: self))
     result.architecture.configuration.heads = left
     return (result, rewritten)
+  }
+}
+
+/// Which heads go.
+private enum HeadChoice {
+  /// By attention.
+  case listed([String: Set<Int>])
+  /// As many of each attention.
+  case weakest(Int)
+
+  init(
+    _ arguments: TransformArguments, _ architecture: FamilyArchitecture
+  ) throws(CheckpointError) {
+    let kept = try arguments.count("keep")
+    guard arguments.value == "auto" else {
+      guard kept == nil else {
+        throw arguments.wrong("keep goes with auto; a list says what is removed")
+      }
+      self = .listed(try HeadList(arguments, architecture).heads)
+      return
+    }
+    let heads = architecture.configuration.heads
+    guard let kept else {
+      throw arguments.wrong("needs to know how many heads stay", hint: "add :keep=K")
+    }
+    guard kept < heads else {
+      throw arguments.wrong("keep is \(kept); there are \(heads) heads")
+    }
+    self = .weakest(heads - kept)
+  }
+
+  /// - Parameter norms: of each head, by attention.
+  func heads(_ norms: [String: [Double]]) -> [String: Set<Int>] {
+    switch self {
+    case .listed(let heads): heads
+    case .weakest(let count):
+      // Of equal ones the last.
+      norms.mapValues { norms in
+        Set(norms.indices.sorted { (norms[$1], $0) > (norms[$0], $1) }.prefix(count))
+      }
+    }
   }
 }
 
@@ -239,10 +254,7 @@ extension Model {
   /// ‖V · O‖² is the trace of (Vᵀ · V) · (O · Oᵀ), two small squares.
   fileprivate func headNorms(of attention: String) throws(CheckpointError) -> [Double] {
     func kernel(_ part: String) throws(CheckpointError) -> (values: [Double], shape: Shape) {
-      let name = "\(attention).\(part).kernel"
-      guard let tensor = self[name]?.tensor else {
-        throw CheckpointError(.mismatch, .tensor(name), "is missing")
-      }
+      let tensor = try weight("\(attention).\(part).kernel").tensor
       return (try tensor.doubles(), tensor.shape)
     }
     let (heads, size) = (architecture.configuration.heads, architecture.configuration.headSize)

@@ -16,9 +16,8 @@ public struct TalkingHeads: ModelTransform {
   public var inverse: String { "flatten-talking-heads" }
   public var options: [TransformOption] {
     [
-      TransformOption(
-        "noise", "σ", "deviation of the normal noise on the identity; without it there is none"),
-      TransformOption("seed", "S", "of the noise; 0 unless given"),
+      .noise("adds noise of this standard deviation to the identity; without it there is none"),
+      .seed,
     ]
   }
 
@@ -26,8 +25,7 @@ public struct TalkingHeads: ModelTransform {
     to model: Model, _ arguments: TransformArguments
   ) throws(CheckpointError) -> ModelChange {
     let architecture = model.architecture
-    let deviation = try arguments.number("noise", in: 0...1e6) ?? 0
-    let seed = try arguments.count("seed", least: 0) ?? 0
+    let (deviation, seed) = try arguments.noise()
     guard !architecture.structure.gatedUnit else {
       throw refusal("\(architecture.family)'s attention has one head, which has none to talk to")
     }
@@ -42,9 +40,7 @@ public struct TalkingHeads: ModelTransform {
     let heads = architecture.configuration.heads
     var kernels: Set<String> = []
     for attention in architecture.storedAttentions {
-      guard let query = model["\(attention).query.kernel"]?.tensor else {
-        throw CheckpointError(.mismatch, .tensor("\(attention).query.kernel"), "is missing")
-      }
+      let query = try model.weight("\(attention).query.kernel").tensor
       for part in ["pre_softmax", "post_softmax"] {
         let name = "\(attention).\(part).kernel"
         kernels.insert(name)

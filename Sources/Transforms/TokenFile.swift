@@ -127,12 +127,11 @@ extension Model {
   /// - Returns: the names of what was changed.
   mutating func mixTokens(_ mixes: [[Pick]], _ step: String) throws(CheckpointError) -> Set<String>
   {
-    let tables = ["embeddings.token", "mlm.bias", "lm.kernel"]
-    try rewriteIfPresent(tables) { (weight) throws(CheckpointError) in
-      weight.name == "lm.kernel"
-        ? weight.mixingColumns(mixes, step) : weight.mixingRows(mixes, step)
-    }
     architecture.configuration.vocabularySize = mixes.count
-    return Set(tables).intersection(weights.map(\.name))
+    return try Set(
+      rewriteIfPresent(["embeddings.token", "mlm.bias", "lm.kernel"]) { weight in
+        weight.name == "lm.kernel"
+          ? weight.mixingColumns(mixes, step) : weight.mixingRows(mixes, step)
+      })
   }
 }

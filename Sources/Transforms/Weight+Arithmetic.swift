@@ -22,8 +22,7 @@ private struct PickedRows {
     let wanted = Array(Set(indices)).sorted()
     guard let first = wanted.first, let last = wanted.last else { return }
     // What cannot be read in parts is read once, from the first row to the last.
-    let isWhole = !tensor.payload.isWindowed || tensor.dtype.isQuantized || tensor.dtype.isPacked
-    if isWhole {
+    guard tensor.readsByRows else {
       values = try tensor.doubles(rows: first..<(last + 1))
       for index in wanted { starts[index] = (index - first) * width }
       return
@@ -103,61 +102,6 @@ extension Weight {
     }
   }
 
-  /// Copies of the matrix, or vector, side by side along its last axis.
-  ///
-  /// - Parameter factors: by which each copy's equal parts are multiplied, `factors[copy][part]`.
-  func repeatingColumns(times factors: [[Double]], _ step: String) -> Weight {
-    let tensor = tensor
-    let width = tensor.shape.extents.last ?? 0
-    let total = factors.count * width
-    let part = max(width / max(factors.first?.count ?? 1, 1), 1)
-    @Sendable func copies(_ source: [Double], _ rows: Int) -> [Double] {
-      var values = [Double](repeating: 0, count: rows * total)
-      for row in 0..<rows {
-        for (copy, factors) in factors.enumerated() {
-          for column in 0..<width {
-            values[row * total + copy * width + column] =
-              source[row * width + column] * factors[column / part]
-          }
-        }
-      }
-      return values
-    }
-    guard tensor.shape.rank > 1 else {
-      return computed([total], step) { (range) throws(CheckpointError) in
-        Array(copies(try tensor.doubles(), 1)[range])
-      }
-    }
-    return computed([tensor.shape[0], total], step) { (range) throws(CheckpointError) in
-      copies(try tensor.doubles(rows: range), range.count)
-    }
-  }
-
-  /// As many copies of the matrix one below the other as it has equal parts.
-  ///
-  /// - Parameter factors: `[copy, part]` in C order, by which each copy's parts are multiplied.
-  func repeatingRows(of parts: Int, times factors: [Double], _ step: String) -> Weight {
-    let tensor = tensor
-    let height = tensor.shape[0]
-    let width = tensor.shape.extents.dropFirst().reduce(1, *)
-    let part = height / parts
-    let shape = Shape([parts * height] + tensor.shape.extents.dropFirst())
-    return computed(shape, step) { (range) throws(CheckpointError) in
-      var values: [Double] = []
-      values.reserveCapacity(range.count * width)
-      var row = range.lowerBound
-      while row < range.upperBound {
-        // Rows of one part, which have one factor and follow each other in both.
-        let first = row % height
-        let end = min((first / part + 1) * part, first + range.upperBound - row)
-        let factor = factors[row / part]
-        values += try tensor.doubles(rows: first..<end).map { $0 * factor }
-        row += end - first
-      }
-      return values
-    }
-  }
-
   /// Columns (of the last axis) put together anew.
   func pickingColumns(_ picks: [Pick], _ step: String) -> Weight {
     mixingColumns(picks.map { [$0] }, step)
@@ -200,7 +144,10 @@ extension Weight {
   /// - Parameters:
   ///   - matrices: each `[width of a part, columns]` in C order.
   ///   - columns: of each part of the result.
-  func multiplyingParts(_ matrices: [[Double]], columns: Int, _ step: String) -> Weight {
+  ///   - others: the weights that the matrices are.
+  func multiplyingParts(
+    _ matrices: [[Double]], columns: Int, _ step: String, with others: [Weight] = []
+  ) -> Weight {
     let tensor = tensor
     let isVector = tensor.shape.rank == 1
     let width = tensor.shape.extents.last ?? 0
@@ -223,11 +170,12 @@ extension Weight {
       return values
     }
     if isVector {
-      return computed([total], step) { (range) throws(CheckpointError) in
+      return computed([total], step, with: others) { (range) throws(CheckpointError) in
         Array(product(try tensor.doubles(), 1)[range])
       }
     }
-    return computed([tensor.shape[0], total], step) { (range) throws(CheckpointError) in
+    return computed([tensor.shape[0], total], step, with: others) {
+      (range) throws(CheckpointError) in
       product(try tensor.doubles(rows: range), range.count)
     }
   }
@@ -246,18 +194,27 @@ extension Model {
     _ names: some Sequence<String>, _ change: (Weight) throws(CheckpointError) -> Weight
   ) throws(CheckpointError) {
     for name in names {
-      guard let index = weights.firstIndex(where: { $0.name == name }) else {
-        throw CheckpointError(.mismatch, .tensor(name), "is missing")
-      }
-      weights[index] = try change(weights[index])
+      let new = try change(weight(name))
+      if let index = weights.firstIndex(where: { $0.name == name }) { weights[index] = new }
     }
   }
 
-  /// The same where the weight may be missing, such as a bias.
+  /// The same where a weight may be missing, such as a bias.
+  ///
+  /// - Returns: the names of those that there are.
   mutating func rewriteIfPresent(
     _ names: some Sequence<String>, _ change: (Weight) throws(CheckpointError) -> Weight
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> [String] {
     let present = Set(weights.map(\.name))
-    try rewrite(names.filter(present.contains), change)
+    let names = names.filter(present.contains)
+    try rewrite(names, change)
+    return names
+  }
+
+  /// The same for a dense layer, such as `layers.3.attention.query`: its kernel and its bias, if any.
+  mutating func rewriteDense(
+    _ layer: String, _ change: (Weight) throws(CheckpointError) -> Weight
+  ) throws(CheckpointError) -> [String] {
+    try rewriteIfPresent(["\(layer).kernel", "\(layer).bias"], change)
   }
 }

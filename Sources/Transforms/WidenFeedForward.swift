@@ -22,10 +22,8 @@ public struct WidenFeedForward: ModelTransform {
   public var value: TransformValue { .required("N") }
   public var options: [TransformOption] {
     [
-      TransformOption(
-        "noise", "σ",
-        "adds noise of this standard deviation to the copies, so that they learn apart"),
-      TransformOption("seed", "N", "another noise; 0 unless given"),
+      .noise("adds noise of this standard deviation to the copies, so that they learn apart"),
+      .seed,
     ]
   }
 
@@ -41,23 +39,13 @@ public struct WidenFeedForward: ModelTransform {
           ? "is the width already" : "is less than the width of \(old); units are only added")
     }
     guard new <= 1 << 24 else { throw arguments.wrong("is more than 16777216 units") }
-    let deviation = try arguments.number("noise", in: 0...1e6) ?? 0
-    let seed = try arguments.count("seed", least: 0)
-    guard seed == nil || deviation > 0 else { throw arguments.wrong("seed is given without noise") }
-
+    let noise = try arguments.noise()
     let units = (0..<new).map { $0 % old }
     let columns = units.map { Pick($0) }
     let rows = units.map { Pick($0, times: 1 / Double((new - $0 - 1) / old + 1)) }
     let step = "widened to \(new) units"
     var result = model
     var rewritten: Set<String> = []
-    func change(
-      _ name: String, _ make: (Weight) -> Weight
-    ) throws(CheckpointError) {
-      guard model[name] != nil else { return }
-      try result.rewrite([name]) { make($0) }
-      rewritten.insert(name)
-    }
     for block in architecture.storedBlocks {
       let isUnit = architecture.structure.gatedUnit
       let part = isUnit ? "\(block).attention" : "\(block).feed_forward"
@@ -66,17 +54,16 @@ public struct WidenFeedForward: ModelTransform {
         isUnit
         ? columns + units.map { Pick(old + $0) } + (0..<c.keySize).map { Pick(2 * old + $0) }
         : columns
-      let copies = isUnit ? [old..<new, (new + old)..<(2 * new)] : [old..<new]
+      let copies = (isUnit ? [old..<new, (new + old)..<(2 * new)] : [old..<new]).joined()
       for factor in ["inner"] + (isUnit ? [] : c.gateNames) {
-        try change("\(part).\(factor).kernel") { weight in
-          let wide = weight.pickingColumns(picks, step)
-          guard deviation > 0 else { return wide }
-          return wide.addingNoise(
-            Noise(seed: seed ?? 0, weight.name), deviation, columns: copies)
-        }
-        try change("\(part).\(factor).bias") { $0.pickingColumns(picks, step) }
+        rewritten.formUnion(
+          try result.rewriteDense("\(part).\(factor)") { weight in
+            let wide = weight.pickingColumns(picks, step)
+            return weight.name.hasSuffix(".bias") ? wide : wide.addingNoise(noise, columns: copies)
+          })
       }
-      try change("\(part).output.kernel") { $0.pickingRows(rows, step) }
+      try result.rewrite(["\(part).output.kernel"]) { $0.pickingRows(rows, step) }
+      rewritten.insert("\(part).output.kernel")
     }
     result.architecture.configuration.intermediateSize = new
     let removed = architecture.appliedBlocks.flatMap { block in
@@ -88,27 +75,8 @@ public struct WidenFeedForward: ModelTransform {
     return ModelChange(
       result,
       Correspondence(
-        contract: deviation > 0 ? .lossy : contract, removed: Set(removed), rewritten: rewritten,
-        claims: deviation > 0 ? [.disturbed(inner, deviation)] : []))
-  }
-}
-
-extension Weight {
-  /// Noise on ranges of columns of a matrix.
-  fileprivate func addingNoise(
-    _ noise: Noise, _ deviation: Double, columns: [Range<Int>]
-  ) -> Weight {
-    let tensor = tensor
-    let width = tensor.shape.extents.last ?? 0
-    return computed(tensor.shape, "noise") { (range) throws(CheckpointError) in
-      var values = try tensor.doubles(rows: range)
-      for row in range {
-        for column in columns.joined() {
-          values[(row - range.lowerBound) * width + column] +=
-            deviation * noise[row * width + column]
-        }
-      }
-      return values
-    }
+        contract: noise.deviation > 0 ? .lossy : contract, removed: Set(removed),
+        rewritten: rewritten,
+        claims: noise.deviation > 0 ? [.disturbed(inner, noise.deviation)] : []))
   }
 }

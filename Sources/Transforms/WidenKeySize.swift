@@ -45,8 +45,7 @@ public struct WidenKeySize: ModelTransform {
         "fresh", "zeros|half",
         "half: noise in the new columns of keys, zeros in those of queries, so that training can use "
           + "them (without the option); zeros: zeros in both, which training cannot leave"),
-      TransformOption("noise", "σ", "the noise's standard deviation; 0.02 unless given"),
-      TransformOption("seed", "S", "another noise; 0 unless given"),
+      .noise("the noise's standard deviation; 0.02 unless given"), .seed,
     ]
   }
 
@@ -82,14 +81,14 @@ public struct WidenKeySize: ModelTransform {
         hint: "sizes that are: \(2 * old), \(3 * old), \(4 * old)")
     }
     let fresh = try arguments.choice("fresh", Fresh.self) ?? .half
-    let deviation = try arguments.number("noise", in: 0...1e6)
-    let seed = try arguments.count("seed", least: 0)
-    if fresh == .zeros, deviation != nil || seed != nil {
-      throw arguments.wrong("zeros have no \(deviation != nil ? "noise" : "seed")")
+    if fresh == .zeros,
+      let option = ["noise", "seed"].first(where: arguments.options.keys.contains)
+    {
+      throw arguments.wrong("zeros have no \(option)")
     }
     let columns = HeadColumns(
       old: old, new: new, isRotary: architecture.structure.isRotary,
-      deviation: fresh == .zeros ? 0 : deviation ?? 0.02, seed: seed ?? 0)
+      noise: try arguments.noise(unlessGiven: fresh == .zeros ? 0 : 0.02))
     let factor = architecture.structure.scalesScores ? (Double(new) / Double(old)).squareRoot() : 1
 
     var result = model
@@ -112,11 +111,7 @@ public struct WidenKeySize: ModelTransform {
 extension FamilyArchitecture {
   /// The values whose width is that of keys.
   var valuesOfKeySize: Set<String> {
-    Set(
-      appliedAttentions.flatMap { attention in
-        ["\(attention).query", "\(attention).key"]
-          + (structure.gatedUnit ? ["\(attention).inner"] : [])
-      })
+    attentionValues(["query", "key"] + (structure.gatedUnit ? ["inner"] : []))
   }
 }
 
@@ -125,9 +120,7 @@ private struct HeadColumns {
   let old: Int
   let new: Int
   let isRotary: Bool
-  /// Of the noise; 0 for none.
-  let deviation: Double
-  let seed: Int
+  let noise: (deviation: Double, seed: Int)
 
   private var step: String { "key size \(old) to \(new)" }
 
@@ -154,12 +147,8 @@ private struct HeadColumns {
   ) throws(CheckpointError) -> [String] {
     let queries = picks(heads: heads, factor)
     let keys = picks(heads: heads)
-    let names = ["query.kernel", "query.bias", "key.kernel", "key.bias"].map {
-      "\(attention).\($0)"
-    }
-    try model.rewriteIfPresent(names[..<2]) { $0.pickingColumns(queries, step) }
-    try model.rewriteIfPresent(names[2...]) { filled($0.pickingColumns(keys, step), keys) }
-    return names
+    return try model.rewriteDense("\(attention).query") { $0.pickingColumns(queries, step) }
+      + model.rewriteDense("\(attention).key") { filled($0.pickingColumns(keys, step), keys) }
   }
 
   /// The shared columns of the dense layer, and scales and offsets of queries and keys.
@@ -168,39 +157,21 @@ private struct HeadColumns {
   ) throws(CheckpointError) -> [String] {
     let shared = (0..<(2 * units)).map { Pick($0) } + picks(from: 2 * units)
     let (queries, keys) = (picks(factor), picks())
-    let names = [
-      "inner.kernel", "inner.bias", "query.gamma", "query.beta", "key.gamma", "key.beta",
-    ].map { "\(attention).\($0)" }
-    try model.rewriteIfPresent(names[..<2]) { filled($0.pickingColumns(shared, step), shared) }
-    try model.rewriteIfPresent(names[2..<4]) { $0.pickingColumns(queries, step) }
-    try model.rewriteIfPresent(names[4...]) { filled($0.pickingColumns(keys, step), keys) }
-    return names
+    func scaleAndOffset(_ part: String) -> [String] {
+      ["\(attention).\(part).gamma", "\(attention).\(part).beta"]
+    }
+    return try model.rewriteDense("\(attention).inner") {
+      filled($0.pickingColumns(shared, step), shared)
+    }
+      + model.rewriteIfPresent(scaleAndOffset("query")) { $0.pickingColumns(queries, step) }
+      + model.rewriteIfPresent(scaleAndOffset("key")) {
+        filled($0.pickingColumns(keys, step), keys)
+      }
   }
 
   /// Noise in the new columns of a kernel or scale; offsets begin at zero.
   private func filled(_ weight: Weight, _ picks: [Pick]) -> Weight {
-    guard deviation > 0, !weight.name.hasSuffix(".bias"), !weight.name.hasSuffix(".beta") else {
-      return weight
-    }
-    let fresh = picks.indices.filter { picks[$0].index == nil }
-    let noise = Noise(seed: seed, weight.name)
-    let (tensor, deviation) = (weight.tensor, deviation)
-    let isMatrix = tensor.shape.rank > 1
-    let width = picks.count
-    return weight.computed(tensor.shape, "noise") { (range) throws(CheckpointError) in
-      var values = try tensor.doubles(rows: range)
-      let rows = isMatrix ? range : 0..<1
-      let first = isMatrix ? range.lowerBound * width : range.lowerBound
-      for row in rows {
-        for column in fresh {
-          let index = row * width + column
-          // A vector may be asked for a part of its columns.
-          if values.indices.contains(index - first) {
-            values[index - first] = deviation * noise[index]
-          }
-        }
-      }
-      return values
-    }
+    guard !weight.name.hasSuffix(".bias"), !weight.name.hasSuffix(".beta") else { return weight }
+    return weight.addingNoise(noise, columns: picks.indices.filter { picks[$0].index == nil })
   }
 }

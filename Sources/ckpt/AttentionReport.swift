@@ -39,9 +39,11 @@ struct AttentionReport {
     let spread =
       "99 % of the energy of W_q·W_kᵀ is in \(ranks.min() ?? 0) to \(largest) of \(size) dimensions, "
       + "\(Text.decimal(mean, 1)) on average"
-    return largest < size
-      ? "\(spread); narrow-key-size=\(max(largest, 1)) keeps as much of every head"
-      : "\(spread): some heads use all they have, and widen-key-size gives them more"
+    if 4 * largest <= 3 * size {
+      return "\(spread); narrow-key-size=\(max(largest, 1)) keeps as much of every head"
+    }
+    return mean >= 0.9 * Double(size)
+      ? "\(spread): heads use what they have, and widen-key-size gives them more" : spread
   }
 
   var json: JSON {
@@ -65,6 +67,45 @@ struct AttentionReport {
               .object([
                 .init("pre_softmax_from_identity", .number($0.before)),
                 .init("post_softmax_from_identity", .number($0.after)),
+              ])
+            } ?? .null),
+        ])
+      })
+  }
+}
+
+/// How far layers are from the weights that `tie` would let them share, as text and as JSON.
+struct LayersReport {
+  private let spread: LayerSpread
+
+  init(_ spread: LayerSpread) { self.spread = spread }
+
+  func print() {
+    var table = Table(
+      [.left, .right, .left, .right],
+      header: ["layer", "distance from the mean", "farthest weight", "its distance"])
+    for layer in spread.layers {
+      table.add(
+        layer.name, Text.small(layer.distance),
+        layer.farthest.map { String($0.name.dropFirst(layer.name.count + 1)) } ?? "-",
+        layer.farthest.map { Text.small($0.distance) } ?? "-")
+    }
+    Swift.print("")
+    table.print()
+  }
+
+  var json: JSON {
+    .array(
+      spread.layers.map { layer in
+        .object([
+          .init("name", .string(layer.name)),
+          .init("distance_from_mean", .number(layer.distance)),
+          .init("largest_difference", .number(layer.largestDifference)),
+          .init(
+            "farthest_weight",
+            layer.farthest.map {
+              .object([
+                .init("name", .string($0.name)), .init("distance_from_mean", .number($0.distance)),
               ])
             } ?? .null),
         ])

@@ -237,6 +237,8 @@ struct Conversion {
     var notRun: String?
     /// What a transform says of itself and does not hold.
     var broken: StepProofs.Failure?
+    /// Whether transforms alone have kept their promise where the target computes otherwise.
+    var isKept = false
 
     var passed: Bool { wrongTensor == nil && broken == nil && verification?.passed ?? true }
   }
@@ -275,17 +277,20 @@ struct Conversion {
           16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8))
       let unrounded = (computed?.weights ?? []).filter { $0.rounding != nil }
         .map { ($0.name, $0.tensor) }
+      var options = request.tolerances
+      // Float32 alone would not tell a factor that is off by its last digits from rounding.
+      if correspondence.contract == .rounding, !stages.isEmpty { options.judge = .always }
       let verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: inputs, expecting: held(transformed.architecture), correspondence: correspondence,
         unrounded: request.dtype == nil ? Dictionary(unrounded) { first, _ in first } : [:],
-        options: request.tolerances)
+        options: options)
       proof.verification = verification
       guard verification.passed else { return proof }
-      proof.broken = try StepProofs(
-        stages, runs: self.correspondence.contract == .lossy
-          || (verification.verdict == .close && verification.contract != .lossy && !isTolerant)
-      ).failure()
+      let isClose = verification.verdict == .close && verification.contract != .lossy
+      let runs = self.correspondence.contract == .lossy || (isClose && !isTolerant)
+      proof.broken = try StepProofs(stages, runs: runs).failure()
+      proof.isKept = isClose && runs && !stages.isEmpty && proof.broken == nil
       if proof.broken == nil, verification.contract == .lossy, dialect != nil {
         proof.broken = try misspelled(RunnableModel(result), transformed)
       }

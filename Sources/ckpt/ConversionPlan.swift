@@ -62,6 +62,7 @@ extension Conversion {
         notRun = error.reason
       }
       transformed = model
+      if let model { stages = try TransformRegistry.stages(casts, from: model) }
       remarks += opening.checkpoint.warnings
       for index in checkpoint.groups.indices {
         checkpoint.groups[index].tensors = checkpoint.groups[index].tensors.filter { keeps($0) }

@@ -177,6 +177,9 @@ extension Convert {
     if let verification = proof.verification {
       VerificationReport(verification).print(perLayer: false)
     }
+    if proof.isKept {
+      print("the transforms alone give the same function in Float64; the rest is the target's way")
+    }
     if let broken = proof.broken {
       print(
         "\(terminal.red("failed:")) \(broken.step) is not what it promises: \(broken.reason)")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Transforms
 
 /// `ckpt info`: what a checkpoint is.
 struct Info: ParsableCommand, JSONCommand {
@@ -7,7 +8,11 @@ struct Info: ParsableCommand, JSONCommand {
     abstract: "Tell what a checkpoint is: format, dialect, family, configuration, sizes.")
 
   @Argument(help: "The checkpoint.") var model: String
-  @Flag(help: "Analyse each head: effective rank of its scores, similarity to others.")
+  @Flag(
+    help: """
+      Analyse each head (effective rank of its scores, similarity to others), and how far layers are \
+      apart that could be shared.
+      """)
   var attention = false
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
@@ -15,20 +20,26 @@ struct Info: ParsableCommand, JSONCommand {
   func run() throws {
     let opening = try Opening(model, options: options.reading())
     let understood = try understand(opening)
-    let report = try attention ? AttentionReport(analysis(understood)) : nil
+    let model = try attention ? analysable(understood) : nil
+    let heads = try model.map { AttentionReport(try AttentionAnalysis($0)) }
+    let layers = try model.flatMap { try Tie.accepts($0) ? LayersReport(LayerSpread($0)) : nil }
     if output.json {
       var json = json(opening, understood)
-      if let report { json.set("attention", report.json) }
+      if let heads {
+        json.set("attention", heads.json)
+        json.set("layers", layers?.json ?? .null)
+      }
       print(json.pretty)
     } else {
       render(opening, understood)
-      report?.print()
+      heads?.print()
+      layers?.print()
     }
   }
 
-  private func analysis(_ understood: Understood) throws(CheckpointError) -> AttentionAnalysis {
+  private func analysable(_ understood: Understood) throws(CheckpointError) -> Model {
     switch understood {
-    case .model(let model): return try AttentionAnalysis(model)
+    case .model(let model): return model
     case .unknown(let error): throw error
     }
   }

@@ -23,6 +23,7 @@ struct StepProofs {
   func failure() throws -> Failure? {
     var open: [TransformStage] = []
     for stage in stages {
+      if let failure = misnamed(stage) { return failure }
       let relation = stage.change.correspondence
       let isCast = stage.step.transform is Cast
       if runs, isCast || relation.contract == .lossy {
@@ -33,6 +34,22 @@ struct StepProofs {
       if runs, !isCast, relation.contract != .lossy { open.append(stage) }
     }
     return try failure(ofSame: open)
+  }
+
+  /// Of a step that gives tokens other ids: whether the vocabulary follows.
+  private func misnamed(_ stage: TransformStage) -> Failure? {
+    guard let tokens = stage.change.correspondence.tokens, let old = stage.source.vocabulary,
+      let new = stage.change.model.vocabulary
+    else { return nil }
+    for (id, source) in tokens.enumerated() {
+      guard let source, old.tokens.indices.contains(source) else { continue }
+      guard new.tokens.indices.contains(id), new.tokens[id] == old.tokens[source] else {
+        return Failure(
+          step: stage.step.transform.name,
+          reason: "the vocabulary does not call token \(id) as the source calls \(source)")
+      }
+    }
+    return nil
   }
 
   /// Of a step with claims, or one that is lossy.

@@ -37,6 +37,24 @@ import Testing
     }
   }
 
+  @Test(arguments: ["b4k-albert-unshared", "b4k-bert", "b4k-opt-residual"])
+  func `layers are as far from their mean as NumPy says`(_ fixture: String) throws {
+    let spread = try LayerSpread(Opening(Fixtures.path(fixture, "weights.h5")).model())
+    let layers = try #require(AttentionAnalysisTests.expected?["layers"]?[fixture]?.array)
+    #expect(spread.layers.map(\.name) == layers.compactMap { $0["name"]?.string })
+    #expect(spread.layers.map(\.farthest?.name) == layers.map { $0["farthest"]?.string })
+    #expect(spread.equal.isEmpty)
+    for (mine, theirs) in zip(spread.layers, layers) {
+      for (value, key) in [
+        (mine.distance, "distance"), (mine.largestDifference, "largest"),
+        (mine.farthest?.distance ?? -1, "farthest_distance"),
+      ] {
+        let expected = try #require(theirs[key]?.double)
+        #expect(abs(value - expected) <= 1e-12 * expected, "\(key) of \(mine.name)")
+      }
+    }
+  }
+
   @Test func `a family without heads is refused`() throws {
     let model = try Opening(Fixtures.path("b4k-gau-alpha", "weights.h5")).model()
     let error = #expect(throws: CheckpointError.self) { try AttentionAnalysis(model) }

@@ -28,6 +28,23 @@ import Testing
   }
 
   @Test(arguments: [
+    ("b4k-albert-unshared", 2), ("b4k-bert", 3), ("hf-albert", nil), ("hf-gpt2", nil),
+  ])
+  func `info tells how far layers are apart that tie would share`(
+    _ fixture: String, _ layers: Int?
+  ) throws {
+    let result = try Command.run("info", Fixtures.path(fixture), "--attention", "--json")
+    let json = try #require(result.json)
+    #expect(json["attention"]?.array?.isEmpty == false)
+    #expect(json["layers"]?.array?.count == layers)
+    for layer in json["layers"]?.array ?? [] {
+      let distance = try #require(layer["distance_from_mean"]?.double)
+      #expect(distance > 0)
+      #expect(try #require(layer["farthest_weight"]?["distance_from_mean"]?.double) >= distance)
+    }
+  }
+
+  @Test(arguments: [
     ("b4k-bert/weights.h5", ""), ("b4k-bert/weights.h5", "huggingface"),
     ("b4k-bert/weights.h5", "google"), ("b4k-albert/weights.h5", ""),
     ("b4k-albert/weights.h5", "huggingface"), ("b4k-nezha/weights.h5", ""),

@@ -53,7 +53,7 @@ struct Trial {
   func reference<Scalar: ReferenceScalar>(
     _ inputs: [String: NDArray<Float>], _ names: [String], as _: Scalar.Type = Double.self
   ) throws -> [String: NDArray<Scalar>] {
-    let reference = try Reference<Scalar>(graph) { name in
+    let reference = Reference<Scalar>(graph) { name in
       guard let array = weights[name] else { throw InferError(.graph, name, "no such weight") }
       return array.converted(to: Scalar.self)
     }

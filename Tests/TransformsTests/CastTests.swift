@@ -4,10 +4,6 @@ import Testing
 import Transforms
 
 @Suite struct CastTests {
-  private func apply(_ texts: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(texts.map { try TransformStep(parsing: $0) }, to: model)
-  }
-
   /// A model one weight of which begins with these values.
   private func model(_ values: [Float]) throws -> Model {
     try SampleModel.make("bert", SampleModel.configuration(layers: 1)) { name, index in

@@ -3,10 +3,6 @@ import Testing
 import Transforms
 
 @Suite struct DropLayersTests {
-  private func apply(_ texts: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(texts.map { try TransformStep(parsing: $0) }, to: model)
-  }
-
   @Test(arguments: [
     ("1", [0, 2, 3]), ("0,3", [1, 2]), ("1-2", [0, 3]), ("0-1,3", [2]), ("layers.0", [1, 2, 3]),
     ("2,2-3", [0, 1]),

@@ -4,12 +4,8 @@ import Transforms
 
 /// `extend-positions` and `fold-embedding`.
 @Suite struct EmbeddingTransformTests {
-  private func change(_ step: String, _ model: Model) throws -> ModelChange {
-    try TransformRegistry.apply([TransformStep(parsing: step)], to: model)
-  }
-
   private func error(_ step: String, _ model: Model) throws -> CheckpointError {
-    try #require(throws: CheckpointError.self) { try change(step, model) }
+    try #require(throws: CheckpointError.self) { try apply(step, to: model) }
   }
 
   /// Position p of n rows as the definition has it, in Float64.
@@ -26,7 +22,7 @@ import Transforms
     _ option: String, _ alpha: Double
   ) throws {
     let model = try Small.model()
-    let change = try change("extend-positions=9\(option)", model)
+    let change = try apply("extend-positions=9\(option)", to: model)
     let old = try Small.rows(model, "embeddings.position")
     let new = try Small.rows(change.model, "embeddings.position")
     #expect(new.count == 9)
@@ -43,7 +39,7 @@ import Transforms
 
   @Test func `a model that decomposes gets a plain table with its own share`() throws {
     let model = try Small.model { $0.hierarchicalPosition = 0.3 }
-    let change = try change("extend-positions=7", model)
+    let change = try apply("extend-positions=7", to: model)
     #expect(change.model.architecture.configuration.hierarchicalPosition == nil)
     #expect(change.correspondence.contract == .rounding)
     let old = try Small.rows(model, "embeddings.position")
@@ -60,7 +56,7 @@ import Transforms
     let model = try Small.model("roberta", dialect: "huggingface") {
       ($0.paddingToken, $0.positions) = (1, 5)
     }
-    let result = try change("extend-positions=9", model).model
+    let result = try apply("extend-positions=9", to: model).model
     #expect(result.architecture.configuration.positions == 11)
     let old = try Small.rows(model, "embeddings.position")
     let new = try Small.rows(result, "embeddings.position")
@@ -107,7 +103,7 @@ import Transforms
     _ groups: Int?, _ family: String, _ head: Head
   ) throws {
     let model = try factored(groups)
-    let change = try change("fold-embedding", model)
+    let change = try apply("fold-embedding", to: model)
     #expect(change.model.architecture.family == family)
     #expect(change.model.architecture.heads == [.pooler, .mlm, head])
     let (a, b) = (

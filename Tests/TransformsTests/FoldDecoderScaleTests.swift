@@ -11,15 +11,7 @@ import Transforms
     (c.heads, c.keySize, c.headSize, c.layers, c.decoderLayers) = (2, 3, 3, 1, 1)
     (c.buckets, c.activation) = (4, .relu)
     (c.tiesDecoder, c.scalesDecoder) = (ties, scales)
-    let architecture = FamilyArchitecture(family: "t5", configuration: c, heads: [.lm])
-    let weights = T5().weights(architecture).map { spec in
-      Weight(
-        spec.name,
-        Tensor(
-          name: spec.name, shape: spec.shape, values: (0..<spec.shape.count).map { Float($0 + 1) }),
-        sources: [spec.name])
-    }
-    return try Model(architecture: architecture, weights: weights, dialect: "bert4keras").checked()
+    return try SampleModel.make("t5", heads: [.lm], c) { _, index in Float(index + 1) }
   }
 
   private func folded(_ model: Model) throws -> (Model, Correspondence) {

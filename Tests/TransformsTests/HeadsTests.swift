@@ -13,20 +13,7 @@ import Transforms
     (c.layers, c.decoderLayers, c.buckets, c.relativePositions) = (2, 1, 4, 3)
     if family.structure.encoderDecoder { c.segments = 0 }
     change(&c)
-    let architecture = FamilyArchitecture(family: family.name, configuration: c, heads: [])
-    let weights = family.weights(architecture).enumerated().map { number, spec in
-      Weight(
-        spec.name,
-        Tensor(
-          name: spec.name, shape: spec.shape,
-          values: (0..<spec.shape.count).map { Float(($0 * 7 + number * 5) % 11) - 5 }),
-        sources: [spec.name])
-    }
-    return try Model(architecture: architecture, weights: weights, dialect: "bert4keras").checked()
-  }
-
-  private func apply(_ steps: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(steps.map { try TransformStep(parsing: $0) }, to: model)
+    return try SampleModel.make(family.name, c)
   }
 
   private func doubles(_ model: Model, _ name: String) throws -> [Double] {

@@ -14,32 +14,17 @@ import Transforms
     (c.layers, c.heads, c.keySize, c.headSize) = (2, heads, key, 3)
     (c.positions, c.segments, c.groups, c.decoderLayers) = (6, 2, groups, 1)
     edit(&c)
-    let architecture = FamilyArchitecture(family: family, configuration: c, heads: [])
     var random = Draws(state: 5)
-    let weights = try ArchitectureRegistry.named(family).weights(architecture).map { spec in
-      Weight(
-        spec.name,
-        Tensor(
-          name: spec.name, shape: spec.shape, values: random.floats(spec.shape.count)
-        ).cast(to: dtype),
-        sources: [spec.name])
-    }
-    return Model(architecture: architecture, weights: weights, dialect: "bert4keras")
+    return try SampleModel.make(family, c, dtype: dtype) { _, _ in random.float() }
   }
 
   private struct Draws {
     var state: UInt64
 
-    mutating func floats(_ count: Int) -> [Float] {
-      (0..<count).map { _ in
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Float(state >> 40) / Float(1 << 23) - 1
-      }
+    mutating func float() -> Float {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Float(state >> 40) / Float(1 << 23) - 1
     }
-  }
-
-  private func apply(_ steps: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(steps.map { try TransformStep(parsing: $0) }, to: model)
   }
 
   private func columns(_ model: Model, _ layer: String, _ head: Int, _ size: Int) throws -> Matrix {

@@ -1,4 +1,10 @@
 import Checkpoint
+import Transforms
+
+/// What steps, as a user writes them, make of a model.
+func apply(_ steps: String..., to model: Model) throws -> ModelChange {
+  try TransformRegistry.apply(steps.map { try TransformStep(parsing: $0) }, to: model)
+}
 
 /// Small models of every family, with numbers that differ from place to place.
 enum SampleModel {
@@ -13,7 +19,7 @@ enum SampleModel {
   /// - Parameter value: an element by the weight's name and the element's index.
   static func make(
     _ family: String, heads: Set<Head> = [], _ c: Configuration = configuration(),
-    dtype: DType = .f32, value: ((String, Int) -> Float)? = nil
+    dtype: DType = .f32, dialect: String = "bert4keras", value: ((String, Int) -> Float)? = nil
   ) throws -> Model {
     let architecture = FamilyArchitecture(family: family, configuration: c, heads: heads)
     let weights = try ArchitectureRegistry.named(family).weights(architecture).map { spec in
@@ -25,7 +31,7 @@ enum SampleModel {
         spec.name, Tensor(name: spec.name, shape: spec.shape, values: values).cast(to: dtype),
         sources: [spec.name])
     }
-    return try Model(architecture: architecture, weights: weights, dialect: "bert4keras").checked()
+    return try Model(architecture: architecture, weights: weights, dialect: dialect).checked()
   }
 }
 

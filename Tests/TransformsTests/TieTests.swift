@@ -3,10 +3,6 @@ import Testing
 import Transforms
 
 @Suite struct TieTests {
-  private func apply(_ texts: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(texts.map { try TransformStep(parsing: $0) }, to: model)
-  }
-
   /// The number of a weight's layer.
   private static func layer(_ name: String) -> Float {
     name.hasPrefix("layers.") ? Float(name.split(separator: ".")[1]) ?? 0 : 0.5
@@ -59,6 +55,15 @@ import Transforms
       #expect(new.sources == old.sources)
     }
     #expect(change.findings.allSatisfy { $0.value == 0 })
+  }
+
+  @Test func `as many groups as layers share nothing yet`() throws {
+    var c = SampleModel.configuration()
+    c.groups = c.layers
+    let change = try apply("tie=2", to: SampleModel.make("albert", c))
+    #expect(change.model.architecture.configuration.groups == 2)
+    let name = "groups.1.0.feed_forward.inner.bias"
+    #expect(change.model[name]?.sources == [2, 3].map { "groups.\($0).0.feed_forward.inner.bias" })
   }
 
   @Test func `how far layers were apart is told`() throws {

@@ -10,18 +10,10 @@ import Transforms
     (c.vocabularySize, c.embeddingSize, c.hiddenSize, c.intermediateSize) = (9, 4, 6, 10)
     (c.heads, c.keySize, c.headSize, c.positions, c.segments) = (2, 3, 3, 5, 2)
     (c.layers, c.groups, c.innerGroups, c.projection) = (layers, groups, inner, true)
-    let architecture = FamilyArchitecture(family: "albert", configuration: c, heads: [.mlm])
     let blocks = c.blocks
-    let weights = ALBERT().weights(architecture).map { spec in
-      let block = blocks.firstIndex { spec.name.hasPrefix($0 + ".") } ?? 99
-      return Weight(
-        spec.name,
-        Tensor(
-          name: spec.name, shape: spec.shape,
-          values: [Float](repeating: Float(block), count: spec.shape.count)),
-        sources: [spec.name])
+    return try SampleModel.make("albert", heads: [.mlm], c, dialect: "huggingface") { name, _ in
+      Float(blocks.firstIndex { name.hasPrefix($0 + ".") } ?? 99)
     }
-    return Model(architecture: architecture, weights: weights, dialect: "huggingface")
   }
 
   @Test(arguments: [(5, 1, 1), (4, 2, 2), (6, 3, 1), (3, 1, 3), (5, 2, 1), (12, 1, 1)])

@@ -13,13 +13,10 @@ enum Small {
     (c.heads, c.keySize, c.headSize, c.layers, c.decoderLayers) = (2, 2, 2, 1, 1)
     (c.positions, c.segments, c.buckets) = (3, 2, 4)
     change(&c)
-    let architecture = FamilyArchitecture(family: family, configuration: c, heads: heads)
-    let weights = try ArchitectureRegistry.named(family).weights(architecture).map { spec in
-      let values = (0..<spec.shape.count).map { $0 % 5 == 3 ? -0.0 : Float($0) - 7.25 }
-      let tensor = Tensor(name: spec.name, shape: spec.shape, values: values)
-      return Weight(spec.name, tensor.cast(to: dtype), sources: [spec.name])
+    return try SampleModel.make(family, heads: heads, c, dtype: dtype, dialect: dialect) {
+      _, index in
+      index % 5 == 3 ? -0.0 : Float(index) - 7.25
     }
-    return try Model(architecture: architecture, weights: weights, dialect: dialect).checked()
   }
 
   /// The rows of a matrix, or the elements of a vector.

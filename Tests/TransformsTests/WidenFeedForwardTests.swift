@@ -3,10 +3,6 @@ import Testing
 import Transforms
 
 @Suite struct WidenFeedForwardTests {
-  private func apply(_ texts: String..., to model: Model) throws -> ModelChange {
-    try TransformRegistry.apply(texts.map { try TransformStep(parsing: $0) }, to: model)
-  }
-
   private func columns(_ values: [Double], _ width: Int, _ column: Int) -> [Double] {
     stride(from: column, to: values.count, by: width).map { values[$0] }
   }

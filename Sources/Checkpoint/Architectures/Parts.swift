@@ -21,6 +21,11 @@ extension FamilyArchitecture {
   /// Each attention as it is applied.
   public var appliedAttentions: [String] { attentions(of: appliedBlocks) }
 
+  /// Values of every applied attention, such as `query` or `scores`.
+  public func attentionValues(_ parts: [String]) -> Set<String> {
+    Set(appliedAttentions.flatMap { attention in parts.map { "\(attention).\($0)" } })
+  }
+
   private var decoderBlocks: [String] {
     configuration.hasDecoder
       ? (0..<configuration.decoderLayers).map { "decoder.layers.\($0)" } : []

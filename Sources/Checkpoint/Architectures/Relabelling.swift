@@ -8,7 +8,7 @@ extension Model {
   public func relabelled(as name: String) throws(CheckpointError) -> Model {
     let family = try ArchitectureRegistry.named(name)
     guard family.name != architecture.family else { return self }
-    return try unshared.relabelled(as: family)
+    return try ungrouped.relabelled(as: family)
   }
 
   private func relabelled(as family: any Family) throws(CheckpointError) -> Model {
@@ -32,20 +32,32 @@ extension Model {
     return try result.checked()
   }
 
-  /// The same weights as `layers.{i}`, where each shared block is applied just once.
-  private var unshared: Model {
+  /// The same model where each shared block is applied just once: nothing is shared then, as in an untied
+  /// ALBERT of transformers, which has as many groups as layers.
+  public var ungrouped: Model {
     let c = architecture.configuration
-    guard c.groups != nil, c.blocks.count == c.depth else { return self }
+    return c.blocks.count == c.depth ? untied : self
+  }
+
+  /// The same function with a copy of its block for every applied layer: `layers.{i}` for `groups.{g}.{j}`.
+  public var untied: Model {
+    let c = architecture.configuration
+    guard c.groups != nil else { return self }
     var result = self
     result.architecture.configuration.groups = nil
     result.architecture.configuration.innerGroups = 1
     result.architecture.configuration.layers = c.depth
-    result.weights = weights.map { weight in
-      for depth in 0..<c.depth where weight.name.hasPrefix(c.block(at: depth) + ".") {
-        return weight.renamed("layers.\(depth)" + weight.name.dropFirst(c.block(at: depth).count))
+    let operation = c.blocks.count == c.depth ? "" : "copied"
+    let copies = (0..<c.depth).flatMap { depth in
+      let block = c.block(at: depth)
+      return weights.filter { $0.name.hasPrefix(block + ".") }.map {
+        $0.renamed("layers.\(depth)" + $0.name.dropFirst(block.count), operation: operation)
       }
-      return weight
     }
+    // All of them at the place of the first shared weight, which is the architecture's order.
+    let place = weights.firstIndex { $0.name.hasPrefix("groups.") } ?? weights.count
+    result.weights.removeAll { $0.name.hasPrefix("groups.") }
+    result.weights.insert(contentsOf: copies, at: place)
     return result
   }
 }

@@ -4,7 +4,7 @@
 /// `set_gelu('tanh')` or another version's epsilons.
 extension Bert4keras {
   public func stated(in checkpoint: Checkpoint) -> [(String, JSON)] {
-    let prefix = Bert4keras.prefix(of: checkpoint.kerasLayers.map(\.name))
+    let prefix = Bert4keras.prefix(of: checkpoint)
     var values: [(String, JSON)] = prefix.isEmpty ? [] : [("prefix", .string(prefix))]
     func state(_ key: String, _ value: JSON?) {
       guard let value, !values.contains(where: { $0.0 == key }) else { return }

@@ -48,7 +48,11 @@ extension Bert4keras {
             ? "True" : "'\(Bert4keras.spelled(c.poolerActivation))'"))
     }
     if !heads.isDisjoint(with: [.nsp, .sop]) { arguments.append("with_nsp=True") }
-    if heads.contains(.mlm) { arguments.append("with_mlm=True") }
+    // A head that is all token table is no reason to put it below the layers on top.
+    let isOwn = architecture.structure.maskedHead == .transform || c.projection
+    if heads.contains(.mlm), isOwn || architecture.tops.isEmpty {
+      arguments.append("with_mlm=True")
+    }
     if heads.contains(.discriminator) { arguments.append("with_discriminator=True") }
     if c.hasDecoder, ["t5", "mt5"].contains(architecture.family), !heads.contains(.lm) {
       arguments.append("with_lm=False")

@@ -45,6 +45,12 @@ public struct Bert4keras: Dialect {
     return (Bert4keras.plain(layers, prefix: Bert4keras.prefix(of: layers.map(\.name))), bundle)
   }
 
+  /// What stands before every layer's name.
+  static func prefix(of checkpoint: Checkpoint) -> String {
+    let layers = Bert4kerasBundle(checkpoint.tensors, nil, nil)?.layers ?? checkpoint.kerasLayers
+    return prefix(of: layers.map(\.name))
+  }
+
   func plainLayers(of checkpoint: Checkpoint, family: String) -> [Group] {
     layers(of: checkpoint, family, nil).layers
   }

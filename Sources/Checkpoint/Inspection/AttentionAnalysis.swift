@@ -56,16 +56,15 @@ public struct AttentionAnalysis: Sendable {
         .unsupported, Place(member: "--attention"),
         "\(architecture.family) has no heads: each layer shares one query and key")
     }
-    let weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
     parts = []
     for name in architecture.storedAttentions {
-      guard let query = weights["\(name).query.kernel"], let key = weights["\(name).key.kernel"]
-      else { throw CheckpointError(.mismatch, .tensor("\(name).query.kernel"), "is missing") }
+      let query = try model.weight("\(name).query.kernel").tensor
+      let key = try model.weight("\(name).key.kernel").tensor
       let size = architecture.configuration.keySize
       do throws(CheckpointError) {
         var part = try AttentionAnalysis.part(name, query.doubles(), key.doubles(), size, query)
-        if let before = weights["\(name).pre_softmax.kernel"],
-          let after = weights["\(name).post_softmax.kernel"]
+        if let before = model["\(name).pre_softmax.kernel"]?.tensor,
+          let after = model["\(name).post_softmax.kernel"]?.tensor
         {
           part.talking = try (
             AttentionAnalysis.distanceFromIdentity(before),

@@ -8,7 +8,7 @@ public enum Elements {
     switch dtype {
     case .f64: load(bytes, Double.self).map { Value($0) }
     case .f32: load(bytes, Float.self).map { Value($0) }
-    case .f16: load(bytes, Float16.self).map { Value($0) }
+    case .f16: load(bytes, UInt16.self).map { Value(Half.value($0)) }
     case .bf16: load(bytes, UInt16.self).map { Value(Float(bitPattern: UInt32($0) << 16)) }
     case .i64: load(bytes, Int64.self).map { Value($0) }
     case .i32: load(bytes, Int32.self).map { Value($0) }
@@ -39,8 +39,19 @@ public enum Elements {
     switch dtype {
     case .f64: store(values.map { Double($0) })
     case .f32: store(values.map { Float($0) })
-    case .f16: store(values.map { Float16($0) })
-    case .bf16: store(values.map { bfloat16(Float($0)) })
+    case .f16:
+      // From wider types rounding to single precision first would round twice.
+      if let floats = values as? [Float] {
+        store(floats.map { Half.bits($0) })
+      } else {
+        store(values.map { Float16($0) })
+      }
+    case .bf16:
+      if let floats = values as? [Float] {
+        store(floats.map { bfloat16($0) })
+      } else {
+        store(values.map { bfloat16(Double($0)) })
+      }
     case .i64: store(values.map { saturated($0, Int64.self) })
     case .i32: store(values.map { saturated($0, Int32.self) })
     case .i16: store(values.map { saturated($0, Int16.self) })
@@ -130,6 +141,17 @@ public enum Elements {
         }
       }
     }
+  }
+
+  /// The nearest bfloat16, rounded once: where rounding to single precision has made a tie, the side is
+  /// kept on which the number lies.
+  private static func bfloat16(_ value: Double) -> UInt16 {
+    let single = Float(value)
+    guard single.bitPattern & 0xffff == 0x8000, Double(single) != value else {
+      return bfloat16(single)
+    }
+    let isBelow = value.magnitude < Double(single).magnitude
+    return bfloat16(Float(bitPattern: isBelow ? single.bitPattern - 1 : single.bitPattern + 1))
   }
 
   /// The nearest bfloat16, ties to even; NaN stays NaN.

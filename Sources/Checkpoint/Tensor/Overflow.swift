@@ -12,20 +12,22 @@ public enum Overflow: String, Sendable, CaseIterable {
   /// Canonical bytes of values, rounded to nearest even.
   ///
   /// - Parameter refusal: the error for the value at an index.
-  func encode(
-    _ values: [Double], as dtype: DType, refusal: (Int) -> CheckpointError
+  func encode<Value: BinaryFloatingPoint>(
+    _ values: [Value], as dtype: DType, refusal: (Int) -> CheckpointError
   ) throws(CheckpointError) -> [UInt8] {
     let encoded = Elements.encode(values, as: dtype)
     guard self != .infinite else { return encoded }
-    if let largest = dtype.largestFinite, !values.contains(where: { $0.magnitude > largest }) {
+    if let largest = dtype.largestFinite.map({ Value($0) }),
+      values.reduce(true, { $0 && !($1.magnitude > largest) })
+    {
       return encoded
     }
-    let back: [Double] = Elements.decode(encoded, as: dtype)
-    var clipped: [Double] = []
+    let back: [Value] = Elements.decode(encoded, as: dtype)
+    var clipped: [Value] = []
     for index in values.indices where values[index].isFinite && !back[index].isFinite {
       guard self == .clip, let largest = dtype.largestFinite else { throw refusal(index) }
       if clipped.isEmpty { clipped = values }
-      clipped[index] = values[index] < 0 ? -largest : largest
+      clipped[index] = Value(values[index] < 0 ? -largest : largest)
     }
     return clipped.isEmpty ? encoded : Elements.encode(clipped, as: dtype)
   }

@@ -128,7 +128,15 @@ struct CastPayload: Payload {
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
     try source.payload.read(at: range.lowerBound / block.elements * block.bytes, into: &raw)
-    var values: [Double] = Elements.decode(bytes, as: source.dtype)
+    return DType.f32.holds(source.dtype)
+      ? try encoded(Elements.decode(bytes, as: source.dtype) as [Float], range)
+      : try encoded(Elements.decode(bytes, as: source.dtype) as [Double], range)
+  }
+
+  private func encoded<Value: BinaryFloatingPoint>(
+    _ decoded: [Value], _ range: Range<Int>
+  ) throws(CheckpointError) -> [UInt8] {
+    var values = decoded
     // A packed type's last block may be begun only.
     if values.count > range.count { values.removeLast(values.count - range.count) }
     return try overflow.encode(values, as: target) { index in

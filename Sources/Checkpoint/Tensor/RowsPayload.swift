@@ -106,7 +106,7 @@ extension Tensor {
     }
     if let computed = payload as? RowsPayload, dtype == .f64 { return try computed.make(rows) }
     let width = count == 0 ? 0 : shape.count / count
-    guard payload.isWindowed, !dtype.isQuantized, !dtype.isPacked, rows != 0..<count else {
+    guard readsByRows, rows != 0..<count else {
       let values = try doubles()
       return rows == 0..<count
         ? values : Array(values[(rows.lowerBound * width)..<(rows.upperBound * width)])

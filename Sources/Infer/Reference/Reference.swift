@@ -1,26 +1,15 @@
 /// The judge: runs a graph node by node with plain loops, in Float32 or Float64.
 ///
-/// It shares nothing with the kernels but the graph. Nothing is planned or reused; every value that
-/// is asked for is kept.
-public struct Reference<Scalar: ReferenceScalar>: Sendable {
+/// It shares nothing with the kernels but the graph. Nothing is planned; a weight is read where it is
+/// first used and forgotten after its last use, as every value is that nobody asks for.
+public struct Reference<Scalar: ReferenceScalar> {
   private let graph: Graph
-  private let weights: [Graph.ID: NDArray<Scalar>]
+  private let weights: (_ name: String) throws -> NDArray<Scalar>
 
   /// - Parameter weights: returns a weight by name, in C order.
-  public init(
-    _ graph: Graph, weights: (_ name: String) throws -> NDArray<Scalar>
-  ) throws {
+  public init(_ graph: Graph, weights: @escaping (_ name: String) throws -> NDArray<Scalar>) {
     self.graph = graph
-    var loaded: [Graph.ID: NDArray<Scalar>] = [:]
-    for id in graph.weights {
-      let array = try weights(graph[id].name)
-      let shape = graph[id].shape.map { $0.extent(Extents()) }
-      guard array.shape == shape else {
-        throw InferError(.graph, graph[id].name, "has shape \(array.shape), not \(shape)")
-      }
-      loaded[id] = array
-    }
-    self.weights = loaded
+    self.weights = weights
   }
 
   /// Runs the graph.
@@ -28,11 +17,13 @@ public struct Reference<Scalar: ReferenceScalar>: Sendable {
   /// - Parameters:
   ///   - inputs: arrays by the graph's input names; their shapes are those of the graph.
   ///   - names: values or outputs to return.
+  /// - Throws: ``InferError``, or what reading a weight throws.
   public func run(
     _ inputs: [String: NDArray<Float>], returning names: [String]
-  ) throws(InferError) -> [String: NDArray<Scalar>] {
+  ) throws -> [String: NDArray<Scalar>] {
     let extents = try graph.checked(inputs)
-    var values: [Graph.ID: NDArray<Scalar>] = weights
+    let isWeight = Set(graph.weights)
+    var values: [Graph.ID: NDArray<Scalar>] = [:]
     for id in graph.inputs {
       values[id] = inputs[graph[id].name]?.converted(to: Scalar.self)
     }
@@ -46,18 +37,29 @@ public struct Reference<Scalar: ReferenceScalar>: Sendable {
     let keep = Set(wanted.map(\.id))
     let lastUse = graph.lastUses
     for (index, node) in graph.nodes.enumerated() {
+      for operand in node.operands where isWeight.contains(operand) && values[operand] == nil {
+        values[operand] = try weight(operand)
+      }
       let operands = node.operands.compactMap { values[$0] }
       let shape = graph[node.result].shape.map { $0.extent(extents) }
       try graph.checkComputed(node, operands)
       values[node.result] = node.op.reference(operands, shape: shape)
-      for operand in node.operands
-      where lastUse[operand] == index && !keep.contains(operand) && weights[operand] == nil {
+      for operand in node.operands where lastUse[operand] == index && !keep.contains(operand) {
         values[operand] = nil
       }
     }
     var results: [String: NDArray<Scalar>] = [:]
     for (name, id) in wanted { results[name] = values[id] }
     return results
+  }
+
+  private func weight(_ id: Graph.ID) throws -> NDArray<Scalar> {
+    let array = try weights(graph[id].name)
+    let shape = graph[id].shape.map { $0.extent(Extents()) }
+    guard array.shape == shape else {
+      throw InferError(.graph, graph[id].name, "has shape \(array.shape), not \(shape)")
+    }
+    return array
   }
 }
 

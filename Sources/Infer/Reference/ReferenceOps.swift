@@ -19,21 +19,40 @@ extension Linear {
     let (x, kernel) = (operands[0], operands[1])
     let output = shape[shape.count - 1]
     let input = x.shape[x.shape.count - 1]
-    var result = NDArray<S>(zeros: shape)
-    for row in 0..<(x.values.count / max(input, 1)) {
-      for column in 0..<output {
-        var sum: S = 0
-        for index in 0..<input {
-          let weight =
-            transposedKernel
-            ? kernel.values[column * input + index] : kernel.values[index * output + column]
-          sum += x.values[row * input + index] * weight
+    let rows = x.values.count / max(input, 1)
+    var sums = [S](repeating: 0, count: rows * output)
+    // Each element's products are added by index; a kernel's row is read once for all rows of x.
+    x.values.withUnsafeBufferPointer { x in
+      kernel.values.withUnsafeBufferPointer { kernel in
+        sums.withUnsafeMutableBufferPointer { sums in
+          if transposedKernel {
+            for column in 0..<output {
+              for row in 0..<rows {
+                var sum: S = 0
+                for index in 0..<input {
+                  sum += x[row * input + index] * kernel[column * input + index]
+                }
+                sums[row * output + column] = sum
+              }
+            }
+          } else {
+            for index in 0..<input {
+              for row in 0..<rows {
+                let factor = x[row * input + index]
+                for column in 0..<output {
+                  sums[row * output + column] += factor * kernel[index * output + column]
+                }
+              }
+            }
+          }
         }
-        if operands.count == 3 { sum += operands[2].values[column] }
-        result.values[row * output + column] = activation(sum)
       }
     }
-    return result
+    for position in sums.indices {
+      let biased = operands.count == 3 ? operands[2].values[position % output] : 0
+      sums[position] = activation(sums[position] + biased)
+    }
+    return NDArray(shape: shape, values: sums)
   }
 }
 

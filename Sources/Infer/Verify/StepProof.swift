@@ -39,7 +39,7 @@ public struct StepProof: Sendable {
     case .approximated(let errors): try approximates(errors)
     case .cast(let dtype, let overflow): try rounds(dtype, overflow)
     case .silenced(let heads): try runs ? computes(like: silenced(heads)) : nil
-    case .averaged(let blocks): try runs ? computes(like: averaged(blocks)) : nil
+    case .averaged: try runs ? computes(like: averaged()) : nil
     case .disturbed(let names, let deviation): try disturbs(names, deviation)
     }
   }
@@ -146,11 +146,15 @@ public struct StepProof: Sendable {
     for name in result.weightNames {
       let (before, after) = try (source.weight(name), result.weight(name))
       guard before.shape == after.shape else { return "\(name) has another shape" }
+      // Two roundings, where the type is narrow.
+      let rounding = after.dtype.isNarrowerThanF32 ? 0x1p-7 : 1e-6
       // The noise is a sum of twelve numbers, and reaches no farther than six deviations.
       let bound = names.contains(name) ? 6 * deviation : 0
       for rows in after.pieces {
         let (x, y) = try (before.doubles(rows: rows), after.doubles(rows: rows))
-        let fits = zip(x, y).allSatisfy { $0 == $1 || abs($0 - $1) <= bound + 1e-6 * abs($0) || $0.isNaN }
+        let fits = zip(x, y).allSatisfy { x, y in
+          x == y || x.isNaN || abs(x - y) <= bound + rounding * max(abs(x), bound)
+        }
         guard fits else { return "\(name) differs by more than its noise" }
       }
     }
@@ -232,10 +236,16 @@ public struct StepProof: Sendable {
     return try source.varied(weights: changed)
   }
 
-  /// The source with the mean of some blocks in the place of each.
-  private func averaged(_ groups: [[String]]) throws -> RunnableModel {
+  /// The source with the mean of the blocks that the result applies as one in the place of each.
+  private func averaged() throws -> RunnableModel {
+    let applied = source.architecture.appliedBlocks
+    let shared = result.architecture.configuration
+    var groups: [String: [String]] = [:]
+    for (depth, block) in applied.enumerated() {
+      groups[shared.block(at: depth), default: []].append(block)
+    }
     var changed: [String: Tensor] = [:]
-    for blocks in groups {
+    for blocks in groups.values {
       guard let first = blocks.first else { continue }
       for name in source.weightNames where name.hasPrefix(first + ".") {
         let part = name.dropFirst(first.count)
