@@ -59,7 +59,9 @@ public struct CompoundTokens: ModelTransform {
     }
     let tokens = (0..<rows).map(Optional.init) + compounds.map { _ in nil }
     return ModelChange(
-      result, Correspondence(contract: contract, tokens: tokens, rewritten: rewritten, claims: [.mixed(shares)]))
+      result,
+      Correspondence(
+        contract: contract, tokens: tokens, rewritten: rewritten, claims: [.mixed(shares)]))
   }
 
   /// A new token.

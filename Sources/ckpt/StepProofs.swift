@@ -62,7 +62,8 @@ struct StepProofs {
       if let failure = try failure(ofSame: calm) { return failure }
       if let model = calm.last?.change.model { source = model }
       return try named(
-        stage.step, StepProof(source, stage.change.model, .init(claims: relation.claims), runs: false))
+        stage.step,
+        StepProof(source, stage.change.model, .init(claims: relation.claims), runs: false))
     }
     if stage.step.transform is Cast { relation.contract = .lossy }
     return try named(
