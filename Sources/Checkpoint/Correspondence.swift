@@ -13,6 +13,26 @@ public struct Correspondence: Sendable, Equatable {
   public var removed: Set<String>
   /// Weights that have other values by design, so that only what is computed with them counts.
   public var rewritten: Set<String>
+  /// What a single step says of itself beyond its contract; a chain of steps has none.
+  public var claims: [Claim]
+
+  /// What a step did, said so plainly that the judge can do it to the source with means of its own.
+  public enum Claim: Sendable, Equatable {
+    /// The source computes the same once these heads write nothing, by stored attention.
+    case silenced([String: Set<Int>])
+    /// The source computes the same once each block has the mean of all that share one in the result.
+    case averaged
+    /// ‖M − M′‖ / ‖M‖ for every head of a stored attention, M = W̃q·W̃kᵀ with the scale of its scores.
+    case approximated([String: [Double]])
+    /// Every weight is the source's, rounded to a type.
+    case cast(DType, Overflow)
+    /// New tokens, each with the shares that the source's have in it.
+    case mixed([Int: [Int: Double]])
+    /// The positions behind the source's are what it decomposes with α; `first` rows come before them.
+    case decomposed(alpha: Double, first: Int)
+    /// The weights of these names are the source's with noise of a standard deviation.
+    case disturbed(Set<String>, Double)
+  }
 
   /// What a transform promises of the outputs.
   public enum Contract: String, Sendable, Comparable {
@@ -36,13 +56,14 @@ public struct Correspondence: Sendable, Equatable {
 
   public init(
     contract: Contract = .exact, tokens: [Int?]? = nil, renamed: [String: String] = [:],
-    removed: Set<String> = [], rewritten: Set<String> = []
+    removed: Set<String> = [], rewritten: Set<String> = [], claims: [Claim] = []
   ) {
     self.contract = contract
     self.tokens = tokens
     self.renamed = renamed
     self.removed = removed
     self.rewritten = rewritten
+    self.claims = claims
   }
 
   /// The relation of this step followed by another.

@@ -51,6 +51,8 @@ public struct Cast: ModelTransform {
       weight.rounding = nil
       change.model.weights[index] = weight
     }
+    let overflow = try arguments.choice("overflow", Overflow.self) ?? .error
+    change.correspondence.claims = [.cast(target, overflow)]
     change.model.carried = try Cast.converted(model.carried, arguments)
     return change
   }

@@ -40,6 +40,7 @@ public struct CompoundTokens: ModelTransform {
     }
     var mixes = (0..<rows).map { [Pick($0)] }
     var parts: [[Int]] = []
+    var shares: [Int: [Int: Double]] = [:]
     for compound in compounds {
       var ids: [Int] = []
       for part in compound.parts {
@@ -47,6 +48,9 @@ public struct CompoundTokens: ModelTransform {
       }
       let total = compound.weights.reduce(0, +)
       mixes.append(zip(ids, compound.weights).map { Pick($0, times: $1 / total) })
+      for (id, weight) in zip(ids, compound.weights) {
+        shares[rows + parts.count, default: [:]][id, default: 0] += weight / total
+      }
       parts.append(ids)
     }
     let rewritten = try result.mixTokens(mixes, "\(compounds.count) rows of means added")
@@ -55,7 +59,9 @@ public struct CompoundTokens: ModelTransform {
     }
     let tokens = (0..<rows).map(Optional.init) + compounds.map { _ in nil }
     return ModelChange(
-      result, Correspondence(contract: contract, tokens: tokens, rewritten: rewritten))
+      result,
+      Correspondence(
+        contract: contract, tokens: tokens, rewritten: rewritten, claims: [.mixed(shares)]))
   }
 
   /// A new token.

@@ -88,6 +88,7 @@ public struct ExtendPositions: ModelTransform {
     return ModelChange(
       result,
       Correspondence(
-        contract: own == nil ? .exact : .rounding, rewritten: ["embeddings.position"]))
+        contract: own == nil ? .exact : .rounding, rewritten: ["embeddings.position"],
+        claims: [.decomposed(alpha: alpha, first: first)]))
   }
 }

@@ -66,6 +66,7 @@ public struct NarrowKeySize: ModelTransform {
     var rewritten: Set<String> = []
     var findings: [Finding] = []
     var isExact = true
+    var errors: [String: [Double]] = [:]
     for attention in architecture.storedAttentions {
       let queries = try model.factors(of: "\(attention).query", parts: c.heads)
       let keys = try model.factors(of: "\(attention).key", parts: c.heads)
@@ -77,6 +78,7 @@ public struct NarrowKeySize: ModelTransform {
         findings.append(
           Finding(
             name, "\(attention), head \(head)", "relative error of the scores' matrix", pair.error))
+        errors[attention, default: []].append(pair.error)
         isExact = isExact && pair.largestDropped <= NarrowKeySize.negligible * pair.largest
       }
       for (part, matrices) in [("query", sides.query), ("key", sides.key)] {
@@ -90,7 +92,7 @@ public struct NarrowKeySize: ModelTransform {
       result,
       Correspondence(
         contract: isExact ? .rounding : .lossy, removed: architecture.valuesOfKeySize,
-        rewritten: rewritten),
+        rewritten: rewritten, claims: isExact ? [] : [.approximated(errors)]),
       findings: findings)
   }
 }

@@ -66,7 +66,7 @@ public struct PruneHeads: ModelTransform {
       Correspondence(
         contract: contract,
         removed: left == heads ? [] : architecture.attentionValues(values),
-        rewritten: rewritten),
+        rewritten: rewritten, claims: [.silenced(removed)]),
       findings: findings)
     let empty = places.filter { !(removed[$0.key] ?? []).isDisjoint(with: $0.value) }
     if !empty.isEmpty {

@@ -38,10 +38,12 @@ public struct TalkingHeads: ModelTransform {
     result.architecture.configuration.talkingHeads = true
     result.architecture.configuration.talkingHeadsBias = false
     let heads = architecture.configuration.heads
+    var kernels: Set<String> = []
     for attention in architecture.storedAttentions {
       let query = try model.weight("\(attention).query.kernel").tensor
       for part in ["pre_softmax", "post_softmax"] {
         let name = "\(attention).\(part).kernel"
+        kernels.insert(name)
         let noise = Noise(seed: seed, name)
         let kernel = (0..<(heads * heads)).map { index in
           let identity: Float = index / heads == index % heads ? 1 : 0
@@ -55,6 +57,10 @@ public struct TalkingHeads: ModelTransform {
             operation: deviation == 0 ? "made: identity" : "made: identity with noise"))
       }
     }
-    return ModelChange(result, Correspondence(contract: deviation == 0 ? .exact : .lossy))
+    return ModelChange(
+      result,
+      deviation == 0
+        ? Correspondence()
+        : Correspondence(contract: .lossy, claims: [.disturbed(kernels, deviation)]))
   }
 }

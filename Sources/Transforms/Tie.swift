@@ -71,6 +71,9 @@ public struct Tie: ModelTransform {
     if source.architecture.heads.contains(.nsp), model.architecture.heads.contains(.sop) {
       change.correspondence.renamed["nsp"] = "sop"
     }
+    if change.correspondence.contract == .lossy {
+      change.correspondence.claims = [.averaged]
+    }
     change.model = try change.model.checked()
     return change
   }

@@ -28,20 +28,41 @@ public enum TransformRegistry {
   public static func apply(
     _ steps: [TransformStep], to model: Model
   ) throws(CheckpointError) -> ModelChange {
+    apply(try stages(steps, from: model), to: model)
+  }
+
+  /// Stages as one change.
+  public static func apply(_ stages: [TransformStage], to model: Model) -> ModelChange {
     var whole = ModelChange(model)
+    for stage in stages {
+      whole.model = stage.change.model
+      whole.correspondence = whole.correspondence.followed(by: stage.change.correspondence)
+      whole.findings += stage.change.findings
+      whole.remarks += stage.change.remarks
+    }
+    return whole
+  }
+
+  /// What each of the steps that need a model makes of the one before.
+  ///
+  /// - Throws: as ``apply(_:to:)-(_,Model)``.
+  public static func stages(
+    _ steps: [TransformStep], from model: Model
+  ) throws(CheckpointError) -> [TransformStage] {
+    var stages: [TransformStage] = []
+    var current = model
     for step in steps {
       guard let transform = step.transform as? any ModelTransform else {
         throw CheckpointError(
           .usage, Place(member: "--apply \(step.transform.name)"),
           "works on tensors as they are stored, so it comes before steps on the model")
       }
-      let next = try transform.apply(to: whole.model, step.arguments)
-      whole.model = try next.model.checked()
-      whole.correspondence = whole.correspondence.followed(by: next.correspondence)
-      whole.findings += next.findings
-      whole.remarks += next.remarks
+      var change = try transform.apply(to: current, step.arguments)
+      change.model = try change.model.checked()
+      stages.append(TransformStage(step: step, source: current, change: change))
+      current = change.model
     }
-    return whole
+    return stages
   }
 
   /// Applies the steps on stored tensors that come first.

@@ -69,6 +69,24 @@ public struct TransformStep: Sendable {
     self.transform = transform
     self.arguments = arguments
   }
+
+  private init(_ transform: any Transform, _ arguments: TransformArguments) {
+    (self.transform, self.arguments) = (transform, arguments)
+  }
+
+  /// The same step without noise.
+  public var undisturbed: TransformStep {
+    var arguments = arguments
+    (arguments.options["noise"], arguments.options["seed"]) = (nil, nil)
+    return TransformStep(transform, arguments)
+  }
+}
+
+/// One step of a chain: the model that it got, and what it made of it.
+public struct TransformStage: Sendable {
+  public var step: TransformStep
+  public var source: Model
+  public var change: ModelChange
 }
 
 /// What stands behind a transform's name: `name=VALUE:key=value:…`.

@@ -71,10 +71,12 @@ public struct WidenFeedForward: ModelTransform {
         ? ["\(block).attention.inner", "\(block).attention.context"]
         : ["\(block).feed_forward.inner"]
     }
+    let inner = rewritten.filter { !$0.hasSuffix(".bias") && !$0.hasSuffix(".output.kernel") }
     return ModelChange(
       result,
       Correspondence(
         contract: noise.deviation > 0 ? .lossy : contract, removed: Set(removed),
-        rewritten: rewritten))
+        rewritten: rewritten,
+        claims: noise.deviation > 0 ? [.disturbed(inner, noise.deviation)] : []))
   }
 }

@@ -63,6 +63,9 @@ struct Conversion {
   let findings: [Finding]
   /// The transformed model before weights are rounded and spelled.
   private let computed: Model?
+  private let stages: [TransformStage]
+  /// How the written model relates to the transformed one.
+  private let respelled: Correspondence
   private let notRun: String?
   /// The dialect that spells the result, or `nil` when names stay as they are.
   private let dialect: (any Dialect)?
@@ -86,6 +89,8 @@ struct Conversion {
     vocabulary = plan.vocabulary
     findings = plan.findings
     computed = plan.computed
+    stages = plan.stages
+    respelled = plan.respelled
     notRun = plan.notRun
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
@@ -230,8 +235,8 @@ struct Conversion {
     var verification: Verification?
     /// Why the models were not run.
     var notRun: String?
-    /// The first value that transforms have changed, where they promise that none is.
-    var broken: Comparison?
+    /// What a transform says of itself and does not hold.
+    var broken: StepProofs.Failure?
     /// Whether transforms alone have kept their promise where the target computes otherwise.
     var isKept = false
 
@@ -272,17 +277,22 @@ struct Conversion {
           16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8))
       let unrounded = (computed?.weights ?? []).filter { $0.rounding != nil }
         .map { ($0.name, $0.tensor) }
+      var options = request.tolerances
+      // Float32 alone would not tell a factor that is off by its last digits from rounding.
+      if correspondence.contract == .rounding, !stages.isEmpty { options.judge = .always }
       let verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: inputs, expecting: held(transformed.architecture), correspondence: correspondence,
         unrounded: request.dtype == nil ? Dictionary(unrounded) { first, _ in first } : [:],
-        options: request.tolerances)
+        options: options)
       proof.verification = verification
-      if verification.verdict == .close, verification.contract != .lossy,
-        let alone = try transformsAlone(source, inputs)
-      {
-        proof.broken = alone.firstJudged
-        proof.isKept = alone.firstJudged == nil
+      guard verification.passed else { return proof }
+      let isClose = verification.verdict == .close && verification.contract != .lossy
+      let runs = self.correspondence.contract == .lossy || (isClose && !isTolerant)
+      proof.broken = try StepProofs(stages, runs: runs).failure()
+      proof.isKept = isClose && runs && !stages.isEmpty && proof.broken == nil
+      if proof.broken == nil, verification.contract == .lossy, dialect != nil {
+        proof.broken = try misspelled(RunnableModel(result), transformed)
       }
     } catch let error as InferError where error.kind == .unsupported {
       proof.notRun = error.description
@@ -293,22 +303,27 @@ struct Conversion {
     return proof
   }
 
-  /// The source against what transforms that promise the same function have made of it.
+  private var isTolerant: Bool {
+    request.tolerances.relative != nil || request.tolerances.absolute != nil
+  }
+
+  /// What the written model computes otherwise than the transformed one.
   ///
-  /// A target whose framework computes a little otherwise (another epsilon) is within tolerance; what is
-  /// asked here is whether the transforms alone, before rounding and spelling, keep their word.
-  private func transformsAlone(
-    _ source: RunnableModel, _ inputs: TextInputs
-  ) throws -> Verification? {
-    guard let computed, request.tolerances.relative == nil, request.tolerances.absolute == nil
-    else {
-      return nil
-    }
-    var options = VerificationOptions()
-    options.judge = .always
-    return try Verification(
-      source, RunnableModel(computed), inputs: inputs, expecting: computed.architecture,
-      correspondence: correspondence, options: options)
+  /// A lossy result is free to differ from the source, so that alone would not show what is lost between
+  /// the transforms and the file.
+  private func misspelled(
+    _ result: RunnableModel, _ transformed: Model
+  ) throws -> StepProofs.Failure? {
+    let expected = transformed.architecture
+    let configuration = expected.configuration
+    let found = try Verification(
+      RunnableModel(transformed), result,
+      inputs: Probes.text(for: configuration, of: expected.family, rows: 3, longest: 16),
+      expecting: held(expected), correspondence: respelled, options: VerificationOptions())
+    guard !found.passed else { return nil }
+    let name = (found.first ?? found.weights.first)?.name ?? found.disagreements.first?.subject
+    return .init(
+      step: "the written model", reason: "\(name ?? "it") is not what the transformed model has")
   }
 
   /// What the target's framework computes for an architecture; where that differs, spelling has

@@ -16,6 +16,10 @@ extension Conversion {
     var vocabulary: Vocabulary?
     /// What transforms measured.
     var findings: [Finding] = []
+    /// The steps on the model, each with what it got and made.
+    var stages: [TransformStage] = []
+    /// How the written model relates to the transformed one.
+    var respelled = Correspondence()
     /// The transformed model as it was computed, before weights are rounded and spelled.
     var computed: Model?
     var rows: [Spelling.Row] = []
@@ -58,6 +62,7 @@ extension Conversion {
         notRun = error.reason
       }
       transformed = model
+      if let model { stages = try TransformRegistry.stages(casts, from: model) }
       remarks += opening.checkpoint.warnings
       for index in checkpoint.groups.indices {
         checkpoint.groups[index].tensors = checkpoint.groups[index].tensors.filter { keeps($0) }
@@ -112,7 +117,8 @@ extension Conversion {
               contentsOf: path, rule: source.dialect == "bert4keras" ? .firstWords : .lines)
           } ?? DialectRegistry.named(source.dialect).vocabulary(in: opening.checkpoint)
       }
-      let change = try TransformRegistry.apply(steps, to: source)
+      stages = try TransformRegistry.stages(steps, from: source)
+      let change = TransformRegistry.apply(stages, to: source)
       var (result, relation) = (change.model, change.correspondence)
       findings = change.findings
       remarks += change.remarks
@@ -172,11 +178,13 @@ extension Conversion {
         result.architecture.tops, target.held(result.architecture).tops) where own.kind != held.kind
       {
         relation.removed.insert("head.\(own.name)")
+        respelled.removed.insert("head.\(own.name)")
       }
       // What the target computes for itself has the digits of its own arithmetic.
-      relation.rewritten.formUnion(
-        target.made(result.architecture.configuration, family: result.architecture.family)
-          .map(\.name))
+      let made = target.made(
+        result.architecture.configuration, family: result.architecture.family)
+      relation.rewritten.formUnion(made.map(\.name))
+      respelled.rewritten.formUnion(made.map(\.name))
       // What the class does not expect would be ignored on loading: lost without a word.
       let carried = Set(result.carried.flatMap(\.tensors).map(\.name))
       for name in spelled.unexpected where !carried.contains(name) {
@@ -189,6 +197,7 @@ extension Conversion {
         remarks.append("the result holds weights only: model_config describes the source")
       }
       remarks += spelled.remarks
+      respelled.contract = spelled.contract
       relation.contract = max(relation.contract, spelled.contract)
       transformed = result
       correspondence = relation

@@ -182,8 +182,7 @@ extension Convert {
     }
     if let broken = proof.broken {
       print(
-        "\(terminal.red("failed:")) the transform promises the same function, but in Float64 "
-          + "\(broken.name) differs by \(Text.small(broken.relative))")
+        "\(terminal.red("failed:")) \(broken.step) is not what it promises: \(broken.reason)")
     }
   }
 
@@ -261,7 +260,7 @@ extension Convert {
       json.set("read_back", .number(proof.tensors))
       json.set("verified", .bool(proof.passed))
       json.set("wrong_tensor", proof.wrongTensor.map { .string($0) } ?? .null)
-      json.set("broken_promise", proof.broken.map { .string($0.name) } ?? .null)
+      json.set("broken_promise", proof.broken.map { .string("\($0.step): \($0.reason)") } ?? .null)
       json.set("not_run", proof.notRun.map { .string($0) } ?? .null)
       json.set(
         "verification",

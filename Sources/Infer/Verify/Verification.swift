@@ -216,7 +216,7 @@ extension Verification {
   }
 
   /// The weights that the two use at the same places.
-  private static func compareWeights(
+  static func compareWeights(
     _ source: RunnableModel, _ result: RunnableModel, _ correspondence: Correspondence
   ) throws -> ([Comparison], Int) {
     var differing: [Comparison] = []
