@@ -24,8 +24,8 @@ public struct Correspondence: Sendable, Equatable {
     case averaged
     /// ‖M − M′‖ / ‖M‖ for every head of a stored attention, M = W̃q·W̃kᵀ with the scale of its scores.
     case approximated([String: [Double]])
-    /// Every weight is the source's, rounded to a type.
-    case cast(DType, Overflow)
+    /// Every weight is the source's, rounded to a type; some are not yet, but when they are written.
+    case cast(DType, Overflow, later: Set<String>)
     /// New tokens, each with the shares that the source's have in it.
     case mixed([Int: [Int: Double]])
     /// The positions behind the source's are what it decomposes with α; `first` rows come before them.

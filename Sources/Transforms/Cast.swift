@@ -29,6 +29,7 @@ public struct Cast: ModelTransform {
     var change = ModelChange(model)
     let target = try Cast.target(arguments)
     let overflow = try Cast.overflow(arguments)
+    var later: Set<String> = []
     for index in model.weights.indices {
       var weight = model.weights[index]
       // What was computed is rounded here, to no more than it would have been.
@@ -44,6 +45,7 @@ public struct Cast: ModelTransform {
         weight.rounding = target
         if target != own { weight.operation += ", cast \(target.rawValue)" }
         change.model.weights[index] = weight
+        later.insert(weight.name)
         continue
       }
       weight = weight.renamed(weight.name, operation: "cast \(target.rawValue)")
@@ -51,8 +53,7 @@ public struct Cast: ModelTransform {
       weight.rounding = nil
       change.model.weights[index] = weight
     }
-    let overflow = try arguments.choice("overflow", Overflow.self) ?? .error
-    change.correspondence.claims = [.cast(target, overflow)]
+    change.correspondence.claims = [.cast(target, overflow, later: later)]
     change.model.carried = try Cast.converted(model.carried, arguments)
     return change
   }

@@ -277,18 +277,18 @@ struct Conversion {
           16, configuration.hierarchicalPosition == nil ? 0 : configuration.positions + 8))
       let unrounded = (computed?.weights ?? []).filter { $0.rounding != nil }
         .map { ($0.name, $0.tensor) }
-      var options = request.tolerances
-      // Float32 alone would not tell a factor that is off by its last digits from rounding.
-      if correspondence.contract == .rounding, !stages.isEmpty { options.judge = .always }
       let verification = try Verification(
         source, RunnableModel(result, mask: transformed.architecture.configuration.mask),
         inputs: inputs, expecting: held(transformed.architecture), correspondence: correspondence,
         unrounded: request.dtype == nil ? Dictionary(unrounded) { first, _ in first } : [:],
-        options: options)
+        options: request.tolerances)
       proof.verification = verification
       guard verification.passed else { return proof }
       let isClose = verification.verdict == .close && verification.contract != .lossy
-      let runs = self.correspondence.contract == .lossy || (isClose && !isTolerant)
+      // Float32 alone would not tell a factor that is off by its last digits from rounding.
+      let isUnjudged = verification.contract == .rounding && verification.judged.isEmpty
+      let runs =
+        correspondence.contract == .lossy || ((isClose || isUnjudged) && !isTolerant)
       proof.broken = try StepProofs(stages, runs: runs).failure()
       proof.isKept = isClose && runs && !stages.isEmpty && proof.broken == nil
       if proof.broken == nil, verification.contract == .lossy, dialect != nil {

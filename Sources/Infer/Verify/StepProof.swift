@@ -37,7 +37,7 @@ public struct StepProof: Sendable {
     case .mixed(let tokens): try mixes(tokens)
     case .decomposed(let alpha, let first): try decomposes(alpha, first)
     case .approximated(let errors): try approximates(errors)
-    case .cast(let dtype, let overflow): try rounds(dtype, overflow)
+    case .cast(let dtype, let overflow, let later): try rounds(dtype, overflow, later)
     case .silenced(let heads): try runs ? computes(like: silenced(heads)) : nil
     case .averaged: try runs ? computes(like: averaged()) : nil
     case .disturbed(let names, let deviation): try disturbs(names, deviation)
@@ -76,10 +76,13 @@ public struct StepProof: Sendable {
       .map { "\($0.name) has other values" }
   }
 
-  private func rounds(_ dtype: DType, _ overflow: Overflow) throws -> String? {
+  private func rounds(
+    _ dtype: DType, _ overflow: Overflow, _ later: Set<String>
+  ) throws -> String? {
     for name in result.weightNames {
       let (before, after) = try (source.weight(name), result.weight(name))
-      let expected = before.canBecome(dtype) ? before.cast(to: dtype, overflow: overflow) : before
+      let isRounded = before.canBecome(dtype) && !later.contains(name)
+      let expected = isRounded ? before.cast(to: dtype, overflow: overflow) : before
       guard after.dtype == expected.dtype, after.shape == expected.shape,
         try after.hasBytes(of: expected)
       else { return "\(name) is not the source's, rounded to \(dtype.rawValue)" }
