@@ -89,7 +89,8 @@ let package = Package(
       name: "InferTests", dependencies: ["Infer", "Checkpoint", "TestSupport"],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["ckpt", "Infer", "Checkpoint", "TestSupport"],
+      name: "CommandTests",
+      dependencies: ["ckpt", "Infer", "Transforms", "Checkpoint", "TestSupport"],
       swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]
