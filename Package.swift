@@ -58,6 +58,8 @@ let package = Package(
       cSettings: strictC, linkerSettings: hdf5),
     // CRC-32C.
     .target(name: "CChecksum", cSettings: strictC),
+    // Counts and moments of numbers, at the speed of memory.
+    .target(name: "CStatistics", cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
     .target(name: "CKernels", cSettings: strictC),
 
@@ -65,6 +67,7 @@ let package = Package(
       name: "Checkpoint",
       dependencies: [
         "CSystem", "CHDF5", "CHDF5Reader", "CZip", "CSnappy", "CYAML", "CChecksum", "CCrypto",
+        "CStatistics",
       ],
       swiftSettings: border),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),

@@ -1,7 +1,5 @@
 // Chooses an instruction set once, and calls through its table. A table rather than the loader's
 // ifunc: it works with every linker and C library, and a test can name the variant.
-#define _GNU_SOURCE
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,10 +76,4 @@ void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride
                    const float *panels, const float *bias, enum ckpt_activation activation,
                    float *c, size_t c_stride, float *buffer) {
   kernels()->multiply(m, n, k, a, a_stride, scale, panels, bias, activation, c, c_stride, buffer);
-}
-
-int ckpt_available_processors(void) {
-  cpu_set_t set;
-  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return count > 0 ? count : 1;
 }

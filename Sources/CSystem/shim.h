@@ -20,4 +20,13 @@ static inline int ckpt_is_cached(int file, int64_t offset) {
   return syscall(SYS_preadv2, file, &part, 1, offset, 0, 8) == 1;
 }
 
+// The number of processors that this process may use, at least 1.
+static inline int ckpt_available_processors(void) {
+  unsigned long mask[128];
+  const long size = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  int count = 0;
+  for (long i = 0; i < size / (long)sizeof *mask; i++) count += __builtin_popcountl(mask[i]);
+  return count > 0 ? count : 1;
+}
+
 #endif

@@ -11,6 +11,8 @@ struct List: ParsableCommand, JSONCommand {
   @Flag(help: "Show names as a tree.") var tree = false
   @Option(help: "Order: name, size or file.") var sort = Order.file
   @Flag(help: "Show canonical names beside the file's.") var canonical = false
+  @Flag(help: "Look at every number once: extremes, moments, quantiles, counts, a histogram.")
+  var stats = false
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
@@ -32,6 +34,15 @@ struct List: ParsableCommand, JSONCommand {
       entries.sort {
         ($1.tensor.byteCount, $0.tensor.name) < ($0.tensor.byteCount, $1.tensor.name)
       }
+    }
+    if stats {
+      for (entry, numbers) in zip(entries, try Statistics.of(entries.map(\.tensor))) {
+        print(
+          entry.tensor.name, numbers.mean ?? 0, numbers.standardDeviation ?? 0, numbers.median ?? 0,
+          Sparkline.text(
+            numbers.histogram(bins: 16, from: numbers.minimum ?? 0, to: numbers.maximum ?? 0)))
+      }
+      return
     }
     if output.json {
       print(json(opening.checkpoint, entries).pretty)

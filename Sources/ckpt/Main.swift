@@ -131,6 +131,12 @@ enum Interrupts {
   static func watch() {
     // A file that grows beyond a limit is an error of the write, not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
+    // A file that is cut while its mapped bytes are read; only what is safe in a handler is done.
+    signal(SIGBUS) { _ in
+      let text: StaticString = "error: a file was cut while it was read\n"
+      write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+      _exit(2)
+    }
     var signals = sigset_t()
     sigemptyset(&signals)
     for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }

@@ -86,9 +86,6 @@ const char *ckpt_instruction_set(void);
 
 // What the standard library of Swift does not offer to a thread pool.
 
-/// The number of processors that this process may run on.
-int ckpt_available_processors(void);
-
 /// Tells the processor that this is a waiting loop.
 static inline void ckpt_pause(void) {
 #if defined(__x86_64__)

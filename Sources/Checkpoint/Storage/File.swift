@@ -156,6 +156,39 @@ public struct FileSlice: Sendable {
   }
 }
 
+extension FileSlice {
+  /// Shows some bytes of the slice where the system keeps them, without copying.
+  ///
+  /// - Throws: ``CheckpointError`` when the file has become shorter. One that is cut while it is read ends
+  ///   the process by SIGBUS, which the command catches.
+  func mapped(
+    _ range: Range<Int>, _ body: (RawSpan) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    guard !range.isEmpty else { return }
+    let (first, last) = (offset + range.lowerBound, offset + range.upperBound)
+    var status = stat()
+    guard unsafe fstat(file.descriptor, &status) == 0, Int(status.st_size) >= last else {
+      throw CheckpointError(
+        .damaged, Place(file: file.path, offset: first), "the file was cut while it was read")
+    }
+    let start = first / FileSlice.page * FileSlice.page
+    let mapping = unsafe mmap(
+      nil, last - start, PROT_READ, MAP_SHARED | Int32(MAP_POPULATE), file.descriptor, off_t(start))
+    guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
+      let bytes = try file.bytes(at: first, count: range.count)
+      return try body(unsafe bytes.span.bytes)
+    }
+    defer { unsafe munmap(mapping, last - start) }
+    File.bytesRead.add(range.count, ordering: .relaxed)
+    // The mapping holds these bytes until it is taken back, after the call.
+    let bytes = unsafe UnsafeRawBufferPointer(start: mapping + (first - start), count: range.count)
+    try body(unsafe RawSpan(_unsafeBytes: bytes))
+  }
+
+  /// Bytes of a page at most; every smaller page fits it.
+  private static let page = 64 << 10
+}
+
 /// Canonical bytes that lie in a file as they are.
 public struct SlicePayload: Payload {
   private let source: FileSlice

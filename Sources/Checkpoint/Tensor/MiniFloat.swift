@@ -11,6 +11,8 @@ struct MiniFloat: Sendable {
   private let nan: UInt8?
   private let infinity: UInt8?
   private let signBit: UInt8
+  /// The least positive value of full precision; 0 where all have it.
+  let leastNormal: Double
 
   private enum Special {
     /// The highest exponent is infinity and NaN, as in IEEE 754.
@@ -24,6 +26,7 @@ struct MiniFloat: Sendable {
 
   private init(exponent: Int, mantissa: Int, bias: Int, _ special: Special, signed: Bool = true) {
     bits = exponent + mantissa + (signed ? 1 : 0)
+    leastNormal = signed ? Double(sign: .plus, exponent: 1 - bias, significand: 1) : 0
     signBit = signed ? 1 << UInt8(bits - 1) : 0
     var values: [Float] = []
     for code in 0..<(1 << bits) {

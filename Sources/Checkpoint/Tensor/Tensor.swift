@@ -115,7 +115,7 @@ public struct Tensor: Sendable {
     return isEqual
   }
 
-  private func checkLength() throws(CheckpointError) {
+  func checkLength() throws(CheckpointError) {
     guard payload.byteCount == byteCount else {
       throw CheckpointError(
         .damaged, Place(),

@@ -1,4 +1,5 @@
 import CKernels
+import Checkpoint
 import Glibc
 import Synchronization
 
@@ -18,7 +19,7 @@ public final class Workers {
   private var scratchStride = 0
 
   /// The number of processors this process may use.
-  public static var available: Int { Int(ckpt_available_processors()) }
+  public static var available: Int { Parallel.processors }
 
   /// Starts `count - 1` threads; fewer when the system refuses.
   public init(count: Int? = nil) {

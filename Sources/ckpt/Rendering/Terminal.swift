@@ -3,11 +3,17 @@ import Glibc
 /// What is known of a stream: whether it is a terminal that wants colour.
 struct Terminal {
   let colored: Bool
+  /// Columns of the terminal; `nil` where it is none, and lines may have any length.
+  let columns: Int?
 
   static let output = Terminal(STDOUT_FILENO)
   static let error = Terminal(STDERR_FILENO)
 
   private init(_ descriptor: Int32) {
+    var size = winsize()
+    columns =
+      isatty(descriptor) == 1 && ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+      ? Int(size.ws_col) : nil
     colored =
       isatty(descriptor) == 1 && (getenv("NO_COLOR").map { $0.pointee == 0 } ?? true)
       && !CommandLine.arguments.contains("--no-color")

@@ -1,0 +1,41 @@
+#ifndef CKPT_CSTATISTICS_H
+#define CKPT_CSTATISTICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Counts and moments of little-endian numbers, and how two runs of them differ. Each loop is compiled for
+// several instruction sets, and the processor's is chosen at run time; sums go in the same order in
+// all, so that results are the same to the bit. Pointers need no alignment.
+
+/// How numbers are stored.
+enum ckpt_numbers { CKPT_F32, CKPT_F64, CKPT_F16, CKPT_BF16 };
+
+/// Of some numbers; moments are of the finite ones.
+struct ckpt_moments {
+  uint64_t finite;
+  uint64_t nan;
+  uint64_t positive_infinite;
+  uint64_t negative_infinite;
+  /// Of both signs.
+  uint64_t zeros;
+  uint64_t negative_zeros;
+  /// Not zero, and smaller than the type's least normal number.
+  uint64_t subnormals;
+  double minimum;
+  double maximum;
+  double mean;
+  /// Σ (x − mean)².
+  double deviation;
+};
+
+/// The moments of `count` numbers.
+///
+/// `least_normal`: numbers but zero of a smaller magnitude are counted as subnormal.
+struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, size_t count,
+                                 double least_normal);
+
+/// Makes `all` the moments of its numbers and of `more`'s.
+void ckpt_merge_moments(struct ckpt_moments *all, const struct ckpt_moments *more);
+
+#endif

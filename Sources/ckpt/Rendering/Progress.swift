@@ -1,0 +1,52 @@
+import Glibc
+import Synchronization
+
+/// A bar on standard error for work that takes long; silent unless that is a terminal.
+///
+/// It appears after half a second, so that quick work leaves no trace, and goes when the value does.
+final class Progress: Sendable {
+  private let label: String
+  private let total: Int
+  private let isShown: Bool
+  private let done = Atomic<Int>(0)
+  private let state: Mutex<(start: Double, last: Double, drawn: Bool)>
+
+  /// - Parameter total: how much there is to do, in the unit of ``add(_:)``.
+  init(_ label: String, total: Int, quiet: Bool = false) {
+    self.label = label
+    self.total = total
+    isShown = isatty(STDERR_FILENO) == 1 && !quiet && total > 0
+    let now = Progress.now
+    state = Mutex((now, now, false))
+  }
+
+  deinit {
+    if state.withLock({ $0.drawn }) { Progress.write("\r\u{1b}[K") }
+  }
+
+  /// Counts work that was done; may be called from any thread.
+  func add(_ amount: Int) {
+    let sum = done.add(amount, ordering: .relaxed).newValue
+    guard isShown else { return }
+    state.withLock { state in
+      let now = Progress.now
+      guard now - state.start > 0.5, now - state.last > 0.1 else { return }
+      (state.last, state.drawn) = (now, true)
+      let share = min(1, Double(sum) / Double(total))
+      let filled = Int(share * 24)
+      let bar = String(repeating: "━", count: filled) + String(repeating: "─", count: 24 - filled)
+      Progress.write("\r\(label) \(bar) \(Int(share * 100)) %\u{1b}[K")
+    }
+  }
+
+  private static var now: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  private static func write(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+}
