@@ -84,7 +84,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Checkpoint"], path: "Tests/TestSupport",
       swiftSettings: common),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "TestSupport"], swiftSettings: common),
+      name: "CheckpointTests", dependencies: ["Checkpoint", "CStatistics", "TestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "TransformsTests", dependencies: ["Transforms", "Checkpoint", "TestSupport"],
       swiftSettings: common),

@@ -60,21 +60,21 @@ INLINE int NAMED(block)(const NUMBER *numbers, double least_normal, struct ckpt_
   }
   if (__builtin_reduce_max(largest) >= INFINITE) return 0;
   const BITS least = (BITS)((NUMBERS){0} + (NUMBER)least_normal);
-  if (__builtin_reduce_min(smallest) < least[0]) {
+  if (__builtin_reduce_min(smallest) == 0 || __builtin_reduce_min(smallest) < least[0]) {
     BITS small = {0}, zero = {0}, negative = {0};
     for (size_t i = 0; i < BLOCK; i += LANES) {
       BITS x;
       memcpy(&x, numbers + i, sizeof x);
       // A comparison gives −1 where it holds.
       const BITS is_zero = (x & MAGNITUDE) == 0;
-      small -= (x & MAGNITUDE) < least;
+      small -= ((x & MAGNITUDE) < least) & ~is_zero;
       zero -= is_zero;
       negative -= is_zero & (x < 0);
     }
     for (int lane = 0; lane < LANES; lane++) {
       found->zeros += (uint64_t)zero[lane];
       found->negative_zeros += (uint64_t)negative[lane];
-      found->subnormals += (uint64_t)(small[lane] - zero[lane]);
+      found->subnormals += (uint64_t)small[lane];
     }
   }
   found->finite += BLOCK;

@@ -4,56 +4,62 @@ import Checkpoint
 /// `ckpt ls`: the tensors of a checkpoint.
 struct List: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ls", abstract: "List the tensors of a checkpoint.")
+    commandName: "ls", abstract: "List the tensors of a checkpoint.",
+    discussion: """
+      Globs match whole names, the file's and, with --canonical, those that ckpt gives to a known model: \
+      ckpt ls model.h5 --canonical 'layers.*.attention.*'
+
+      --stats reads every number once. Counts, extremes and moments are exact and of the finite numbers; \
+      quantiles (marked ~) and histograms, which go from the minimum to the maximum, are estimated from \
+      a sample where a tensor has more than \(Statistics.sampleSize) numbers. A terminal shows the columns that fit.
+      """)
 
   @Argument(help: "The checkpoint.") var model: String
   @Argument(help: "Only names that match: * ? [a-z].") var globs: [String] = []
-  @Flag(help: "Show names as a tree.") var tree = false
-  @Option(help: "Order: name, size or file.") var sort = Order.file
+  @Flag(help: "Show names as a tree, with the sums of each branch.") var tree = false
+  @Option(
+    help: """
+      Order: file, name or size; with --stats, largest first, also mean, std, min, max, norm, p1, median, \
+      p99, zeros, nan, inf or subnormal.
+      """)
+  var sort = ListOrder.file
   @Flag(help: "Show canonical names beside the file's.") var canonical = false
   @Flag(help: "Look at every number once: extremes, moments, quantiles, counts, a histogram.")
   var stats = false
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
-  enum Order: String, ExpressibleByArgument, CaseIterable { case name, size, file }
-
-  struct Entry {
-    var tensor: Tensor
-    var group: String
-    var canonical: String?
+  func validate() throws {
+    if case .statistics(let column) = sort, !stats {
+      throw ValidationError("--sort \(column.rawValue) needs --stats")
+    }
   }
 
   func run() throws {
     let opening = try Opening(model, options: options.reading())
+    let checkpoint = opening.checkpoint
     var entries = try entries(opening)
-    switch sort {
-    case .file: break
-    case .name: entries.sort { Natural.less($0.tensor.name, $1.tensor.name) }
-    case .size:
-      entries.sort {
-        ($1.tensor.byteCount, $0.tensor.name) < ($0.tensor.byteCount, $1.tensor.name)
-      }
-    }
-    if stats {
-      for (entry, numbers) in zip(entries, try Statistics.of(entries.map(\.tensor))) {
-        print(
-          entry.tensor.name, numbers.mean ?? 0, numbers.standardDeviation ?? 0, numbers.median ?? 0,
-          Sparkline.text(
-            numbers.histogram(bins: 16, from: numbers.minimum ?? 0, to: numbers.maximum ?? 0)))
-      }
-      return
-    }
+    let failure = stats ? measure(&entries) : nil
+    sort.apply(to: &entries)
+    let listing = Listing(entries: entries, showsCanonical: canonical, showsStatistics: stats)
     if output.json {
-      print(json(opening.checkpoint, entries).pretty)
-    } else if tree {
-      printTree(entries)
+      print(json(checkpoint, listing).pretty)
     } else {
-      printTable(entries, opening.checkpoint)
+      if !entries.isEmpty { tree ? listing.printTree() : listing.printTable() }
+      if entries.isEmpty, !globs.isEmpty { print("no tensor matches") }
+      for entry in checkpoint.unreadable { print("\(entry.name)  \(entry.reason)") }
+      if !output.quiet {
+        listing.printSums()
+        for warning in checkpoint.warnings { Terminal.printError("warning: \(warning)") }
+      }
+    }
+    if let failure {
+      if !output.json { Terminal.printError("\(Terminal.error.red("error:")) \(failure)") }
+      throw ExitCode(2)
     }
   }
 
-  private func entries(_ opening: Opening) throws -> [Entry] {
+  private func entries(_ opening: Opening) throws -> [ListEntry] {
     var canonicalNames: [String: String] = [:]
     if canonical {
       for weight in try opening.model().weights {
@@ -62,8 +68,9 @@ struct List: ParsableCommand, JSONCommand {
     }
     let patterns = globs.map { Glob($0) }
     return opening.checkpoint.groups.flatMap { group in
-      group.tensors.map {
-        Entry(tensor: $0, group: group.name, canonical: canonicalNames[$0.name])
+      group.tensors.map { tensor in
+        let name = ([tensor.name] + tensor.aliases).lazy.compactMap { canonicalNames[$0] }.first
+        return ListEntry(tensor: tensor, group: group.name, canonical: name)
       }
     }.filter { entry in
       let names = [entry.tensor.name] + entry.tensor.aliases + [entry.canonical].compactMap(\.self)
@@ -72,113 +79,84 @@ struct List: ParsableCommand, JSONCommand {
     }
   }
 
-  private func printTable(_ entries: [Entry], _ checkpoint: Checkpoint) {
-    var table = Table(
-      canonical ? [.left, .left, .right, .right, .left] : [.left, .left, .right, .right],
-      header: ["name", "dtype", "shape", "size"] + (canonical ? ["canonical"] : []))
-    for entry in entries {
-      let tensor = entry.tensor
-      let shape = "\(tensor.shape)"
-      let size = Text.bytes(tensor.byteCount)
-      if canonical {
-        table.add(tensor.name, tensor.dtype.rawValue, shape, size, entry.canonical ?? "-")
-      } else {
-        table.add(tensor.name, tensor.dtype.rawValue, shape, size)
+  /// Gives every entry its statistics, or the reason why it has none.
+  ///
+  /// - Returns: the first error that is the file's fault; what ckpt cannot decode is none.
+  private func measure(_ entries: inout [ListEntry]) -> CheckpointError? {
+    let tensors = entries.map(\.tensor)
+    let progress = Progress(
+      "reading", total: tensors.reduce(0) { $0 + $1.byteCount }, quiet: output.quiet)
+    let results = Statistics.each(of: tensors) { progress.add($0) }
+    var failure: CheckpointError?
+    for (index, result) in results.enumerated() {
+      switch result {
+      case .success(let statistics): entries[index].statistics = statistics
+      case .failure(let error):
+        entries[index].reason = error.reason
+        if error.kind != .unsupported, failure == nil { failure = error }
       }
     }
-    if !entries.isEmpty { table.print() }
-    if entries.isEmpty, !globs.isEmpty { print("no tensor matches") }
-    for entry in checkpoint.unreadable { print("\(entry.name)  \(entry.reason)") }
-    guard !output.quiet else { return }
-    let bytes = entries.reduce(0) { $0 + $1.tensor.byteCount }
-    let elements = entries.reduce(0) { $0 + $1.tensor.shape.count }
-    print(
-      Terminal.output.dim(
-        "\(Text.plural(entries.count, "tensor")), \(Text.plural(elements, "element")), "
-          + Text.bytes(bytes)))
-    for warning in checkpoint.warnings { Terminal.printError("warning: \(warning)") }
+    return failure
   }
 
-  private func printTree(_ entries: [Entry]) {
-    var root = Node()
-    for entry in entries {
-      let separator: Character = entry.tensor.name.contains("/") ? "/" : "."
-      root.insert(entry.tensor.name.split(separator: separator).map(String.init)[...], entry.tensor)
-    }
-    root.print(indent: "")
-  }
-
-  /// A part of a name, with what stands below it in the file's order.
-  private struct Node {
-    var children: [(name: String, node: Node)] = []
-    var tensor: Tensor?
-
-    mutating func insert(_ path: ArraySlice<String>, _ tensor: Tensor) {
-      guard let first = path.first else {
-        self.tensor = tensor
-        return
-      }
-      if let index = children.firstIndex(where: { $0.name == first }) {
-        children[index].node.insert(path.dropFirst(), tensor)
-      } else {
-        var node = Node()
-        node.insert(path.dropFirst(), tensor)
-        children.append((first, node))
-      }
-    }
-
-    func print(indent: String) {
-      for (index, child) in children.enumerated() {
-        let last = index == children.count - 1
-        let detail = child.node.tensor.map { "  \($0.dtype.rawValue) \($0.shape)" } ?? ""
-        Swift.print(
-          indent + (last ? "└─ " : "├─ ") + child.name + Terminal.output.dim(detail))
-        child.node.print(indent: indent + (last ? "   " : "│  "))
-      }
-    }
-  }
-
-  private func json(_ checkpoint: Checkpoint, _ entries: [Entry]) -> JSON {
-    .object([
+  private func json(_ checkpoint: Checkpoint, _ listing: Listing) -> JSON {
+    var members: [JSON.Member] = [
       .init("path", .string(checkpoint.path)),
       .init("format", .string(checkpoint.format)),
-      .init(
-        "tensors",
-        .array(
-          entries.map { entry in
-            var members: [JSON.Member] = [
-              .init("name", .string(entry.tensor.name)),
-              .init("dtype", .string(entry.tensor.dtype.rawValue)),
-              .init("shape", .array(entry.tensor.shape.extents.map { .number($0) })),
-              .init("bytes", .number(entry.tensor.byteCount)),
-              .init("group", .string(entry.group)),
-              .init("aliases", .array(entry.tensor.aliases.map { .string($0) })),
-              .init("storage", storage(entry.tensor)),
-            ]
-            if canonical {
-              members.append(.init("canonical", entry.canonical.map { .string($0) } ?? .null))
-            }
-            return .object(members)
-          })),
-      .init(
-        "unreadable",
-        .array(
-          checkpoint.unreadable.map {
-            .object([.init("name", .string($0.name)), .init("reason", .string($0.reason))])
-          })),
-      .init("warnings", .array(checkpoint.warnings.map { .string($0) })),
-    ])
+      .init("tensors", listing.json),
+    ]
+    if tree { members.append(.init("tree", listing.treeJSON)) }
+    return .object(
+      members + [
+        .init(
+          "unreadable",
+          .array(
+            checkpoint.unreadable.map {
+              .object([.init("name", .string($0.name)), .init("reason", .string($0.reason))])
+            })),
+        .init("warnings", .array(checkpoint.warnings.map { .string($0) })),
+      ])
+  }
+}
+
+/// In which order tensors are listed.
+enum ListOrder: ExpressibleByArgument {
+  case file, name, size
+  /// Largest first; what has no such number comes last.
+  case statistics(StatisticsColumn)
+
+  init?(argument: String) {
+    switch argument {
+    case "file": self = .file
+    case "name": self = .name
+    case "size": self = .size
+    default:
+      guard let column = StatisticsColumn(rawValue: argument), column != .histogram else {
+        return nil
+      }
+      self = .statistics(column)
+    }
   }
 
-  private func storage(_ tensor: Tensor) -> JSON {
-    var members: [JSON.Member] = [
-      .init("layout", .string(tensor.payload.storage)),
-      .init("filters", .array(tensor.payload.filters.map { .string($0) })),
-    ]
-    if let slice = tensor.payload.slice {
-      members.append(.init("file", .string(slice.file.path)))
-      members.append(.init("offset", .number(slice.offset)))
+  var defaultValueDescription: String { "file" }
+
+  static var allValueStrings: [String] {
+    ["file", "name", "size"]
+      + StatisticsColumn.allCases.filter { $0 != .histogram }.map(\.rawValue)
+  }
+
+  func apply(to entries: inout [ListEntry]) {
+    switch self {
+    case .file: break
+    case .name: entries.sort { Natural.less($0.tensor.name, $1.tensor.name) }
+    case .size:
+      entries.sort {
+        ($1.tensor.byteCount, $0.tensor.name) < ($0.tensor.byteCount, $1.tensor.name)
+      }
+    case .statistics(let column):
+      let keys = entries.map { $0.statistics.flatMap(column.key) ?? -.infinity }
+      let order = entries.indices.sorted { (keys[$1], $0) < (keys[$0], $1) }
+      entries = order.map { entries[$0] }
     }
-    return .object(members)
   }
 }

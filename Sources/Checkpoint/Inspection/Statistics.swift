@@ -78,14 +78,20 @@ public struct Statistics: Sendable {
   /// How many numbers of the sample fall into each of `bins` equal parts of the range from `low` to
   /// `high`, which belongs to the last; numbers outside are left out.
   public func histogram(bins: Int, from low: Double, to high: Double) -> [Int] {
-    var counts = [Int](repeating: 0, count: bins)
     // Halves, since the range may be wider than the largest number.
     let width = high / 2 - low / 2
-    for index in 0..<sorted.count {
-      let value = sorted[index]
-      guard value >= low, value <= high else { continue }
+    func bin(_ value: Double) -> Int {
+      if value < low { return -1 }
+      if value > high { return bins }
       let place = (value / 2 - low / 2) / width * Double(bins)
-      counts[place.isFinite ? min(bins - 1, max(0, Int(place))) : 0] += 1
+      return place.isFinite ? min(bins - 1, max(0, Int(place))) : 0
+    }
+    var counts: [Int] = []
+    var start = sorted.firstIndex { bin($0) >= 0 }
+    for next in 1..<(max(0, bins) + 1) {
+      let end = sorted.firstIndex { bin($0) >= next }
+      counts.append(end - start)
+      start = end
     }
     return counts
   }

@@ -24,6 +24,16 @@ enum Drawn: Sendable {
     }
   }
 
+  /// Where the first number stands for which `isBeyond` holds, as it does for all that follow.
+  func firstIndex(where isBeyond: (Double) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBeyond(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+
   func finiteAscending() -> Drawn {
     switch self {
     case .singles(let numbers): .singles(Ascending.finite(numbers))
@@ -76,10 +86,12 @@ private enum Ascending {
   /// The finite ones, in ascending order.
   static func finite(_ numbers: [Float]) -> [Float] {
     guard numbers.count > 256 else { return numbers.filter(\.isFinite).sorted() }
-    // Keys have the order of the numbers: negative ones are turned round.
-    var keys = numbers.filter(\.isFinite).map { number in
-      let bits = number.bitPattern
-      return bits >> 31 == 1 ? ~bits : bits | 1 << 31
+    // Both buffers have room for all numbers.
+    var keys = unsafe [UInt32](unsafeUninitializedCapacity: numbers.count) { buffer, count in
+      for number in numbers where number.isFinite {
+        unsafe buffer[count] = key(number)
+        count += 1
+      }
     }
     var other = [UInt32](repeating: 0, count: keys.count)
     var starts = [Int](repeating: 0, count: 1 << digit)
@@ -88,6 +100,12 @@ private enum Ascending {
       swap(&keys, &other)
     }
     return keys.map { Float(bitPattern: $0 >> 31 == 1 ? $0 & ~(1 << 31) : ~$0) }
+  }
+
+  /// Bits that have the order of the numbers: negative ones are turned round.
+  private static func key(_ number: Float) -> UInt32 {
+    let bits = number.bitPattern
+    return bits >> 31 == 1 ? ~bits : bits | 1 << 31
   }
 
   /// By one digit; what has the same stays in its order.
