@@ -59,7 +59,9 @@ struct Listing {
     let names = entries.map(\.tensor.name)
     let columns = fitting(
       [.dtype, .shape, .size], beside: names.map(Text.width).max() ?? 0)
-    var table = Table([.left] + columns.map(\.alignment), header: ["name"] + columns.map(\.header))
+    var table = Table(
+      [.left] + columns.map(\.alignment), header: ["name"] + columns.map(\.header),
+      names: [0] + columns.indices.filter { columns[$0] == .canonical }.map { $0 + 1 })
     for (name, entry) in zip(names, entries) { table.add([name] + columns.map { $0.cell(entry) }) }
     table.print()
     printReasons()
@@ -84,7 +86,8 @@ struct Listing {
     var shown: Set<Column> = []
     for column in rank {
       let cells = entries.map { Text.width(column.cell($0)) }
-      let need = 2 + max(Text.width(column.header), cells.max() ?? 0)
+      let natural = max(Text.width(column.header), cells.max() ?? 0)
+      let need = 2 + (column == .canonical ? min(Listing.shortName, natural) : natural)
       guard need <= left else { continue }
       left -= need
       shown.insert(column)
@@ -193,7 +196,8 @@ struct Listing {
       })
     var table = Table(
       [.left, .right, .right] + columns.map(\.alignment),
-      header: ["name"] + header + columns.map(\.header))
+      header: ["name"] + header + columns.map(\.header),
+      names: [0] + columns.indices.filter { columns[$0] == .canonical }.map { $0 + 3 })
     for (row, sums) in zip(rows, sums) {
       table.add(
         [row.name] + sums + columns.map { column in row.node.entry.map(column.cell) ?? "" })
