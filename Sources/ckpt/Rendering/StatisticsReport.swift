@@ -47,15 +47,16 @@ enum StatisticsColumn: String, CaseIterable {
   var header: String { self == .norm ? "L2" : rawValue }
   var alignment: Table.Alignment { self == .histogram ? .left : .right }
 
-  /// Those that a terminal shows as far as there is room, the most important first. What is odd and
-  /// found comes before everything, and what is not found comes last.
+  /// The columns, the most important first, of which a terminal shows as many as there is room for.
+  ///
+  /// What is odd and found comes before everything, and what is not found comes last.
   static func ranked(_ all: [Statistics]) -> [StatisticsColumn] {
     let odd: [(column: StatisticsColumn, isFound: Bool)] = [
       (.nan, all.contains { $0.nan > 0 }), (.inf, all.contains { $0.infinite > 0 }),
       (.subnormal, all.contains { $0.subnormals > 0 }),
     ]
     return odd.filter(\.isFound).map(\.column)
-      + [.std, .histogram, .mean, .min, .max, .norm, .median, .zeros, .p1, .p99]
+      + [.std, .histogram, .min, .max, .mean, .norm, .median, .zeros, .p1, .p99]
       + odd.filter { !$0.isFound }.map(\.column)
   }
 
