@@ -10,3 +10,5 @@ echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
 echo "== transforms of BERT-large's size beside cp of the result"
 PYTHON=.venv/torch/bin/python Benchmarks/transform.sh
+echo "== ls and ls --stats beside reading the bytes, Python, h5ls and modelinfo"
+PYTHON=.venv/torch/bin/python Benchmarks/inspect.sh
