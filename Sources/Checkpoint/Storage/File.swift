@@ -172,8 +172,7 @@ extension FileSlice {
         .damaged, Place(file: file.path, offset: first), "the file was cut while it was read")
     }
     let start = first / FileSlice.page * FileSlice.page
-    // Pages are mapped when they are touched, several at once: faults of threads do not wait for each
-    // other, as mapping all pages beforehand does.
+    // Pages are mapped when they are touched, several at once; mapping all of them beforehand takes no less.
     let mapping = unsafe mmap(
       nil, last - start, PROT_READ, MAP_SHARED, file.descriptor, off_t(start))
     guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
