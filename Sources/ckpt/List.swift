@@ -6,8 +6,9 @@ struct List: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List the tensors of a checkpoint.")
 
-  @Argument(help: "The checkpoint.") var model: String
-  @Argument(help: "Only names that match: * ? [a-z].") var globs: [String] = []
+  @Argument(help: "The checkpoint.", completion: .model) var model: String
+  @Argument(help: "Only names that match: * ? [a-z].", completion: .tensors)
+  var globs: [String] = []
   @Flag(help: "Show names as a tree.") var tree = false
   @Option(help: "Order: name, size or file.") var sort = Order.file
   @Flag(help: "Show canonical names beside the file's.") var canonical = false
