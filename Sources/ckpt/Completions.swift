@@ -60,7 +60,11 @@ private struct TypedLine {
     var seen: Set<String> = []
     return names(opening).filter {
       $0.hasPrefix(prefix) && Text.printable($0) == $0 && seen.insert($0).inserted
-    }.map { String($0.dropFirst(apart)) }
+    }.map { name in
+      // What follows a colon would be a description to zsh.
+      CompletionShell.requesting == .zsh
+        ? name.replacing(":", with: "\\:") : String(name.dropFirst(apart))
+    }
   }
 
   /// The first word behind the subcommand that leads to a checkpoint.

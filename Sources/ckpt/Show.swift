@@ -28,8 +28,9 @@ struct Show: ParsableCommand, JSONCommand {
   @Option(help: "What a cell of the heat map shows of its elements: largest (magnitude) or mean.")
   var pool = HeatMap.Pooling.largest
   @Option(
-    name: .shortAndLong,
-    help: "Write the heat map, or with --hist the histogram, as a PNG image.",
+    name: [.short, .customLong("output")],
+    help: ArgumentHelp(
+      "Write the heat map, or with --hist the histogram, as a PNG image.", valueName: "file"),
     completion: .file(extensions: ["png"]))
   var outputFile: String?
   @Flag(help: "Replace an existing image.") var overwrite = false
@@ -248,13 +249,17 @@ struct TensorSearch {
     let nearest = Nearest.names(to: name, among: names)
     throw CheckpointError(
       .usage, .file(opening.checkpoint.path), "has no tensor \"\(name)\"",
-      hint: nearest.isEmpty ? "ckpt ls lists them" : "did you mean \(list(nearest))?")
+      hint: nearest.isEmpty
+        ? "ckpt ls lists them"
+        : nearest.count == 1
+          ? "did you mean \(nearest[0])?"
+          : "did you mean one of these?\n    \(list(nearest, "    "))")
   }
 
-  private func list(_ names: [String]) -> String {
+  private func list(_ names: [String], _ indent: String = "  ") -> String {
     let most = 20
-    return names.prefix(most).joined(separator: "\n  ")
-      + (names.count > most ? "\n  … and \(names.count - most) more" : "")
+    return names.prefix(most).joined(separator: "\n" + indent)
+      + (names.count > most ? "\n\(indent)… and \(names.count - most) more" : "")
   }
 
   private func found(_ tensor: Tensor) -> Found {
