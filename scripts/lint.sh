@@ -34,5 +34,6 @@ for gate in 'CHDF5 Sources/Checkpoint/HDF5' 'CHDF5Reader Sources/Checkpoint/HDF5
     failed=1
   fi
 done
+scripts/readme_check.sh || failed=1
 [ "$failed" -eq 0 ] && echo "lint: clean"
 exit "$failed"
