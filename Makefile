@@ -32,8 +32,16 @@ bench: build ## Side by side with what users would use instead.
 check: setup ## Address sanitizer, longer fuzzing.
 	ASAN_OPTIONS=detect_leaks=0 CKPT_FUZZ=10 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
 
-install: build ## Into PREFIX (default /usr/local).
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+install: build ## Into PREFIX (default /usr/local), with the manual and what shells complete.
 	install -D -m 755 $(CKPT) $(DESTDIR)$(PREFIX)/bin/ckpt
+	install -d $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+	  $(SHARE)/fish/vendor_completions.d
+	install -m 644 docs/man/*.1 $(SHARE)/man/man1
+	$(CKPT) --generate-completion-script bash > $(SHARE)/bash-completion/completions/ckpt
+	$(CKPT) --generate-completion-script zsh > $(SHARE)/zsh/site-functions/_ckpt
+	$(CKPT) --generate-completion-script fish > $(SHARE)/fish/vendor_completions.d/ckpt.fish
 
 setup: ## What the build needs from the system.
 	@scripts/setup.sh

@@ -32,6 +32,11 @@ let isStatic = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].conta
 let hdf5: [LinkerSetting] =
   (isStatic ? [":libsz.a", ":libaec.a", "z", "dl", "m"] : ["hdf5"]).map { .linkedLibrary($0) }
 
+/// The same for libpng, of which only writing is used.
+let hasStaticPNG = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].contains {
+  FileManager.default.fileExists(atPath: "\($0)/libpng16.a")
+}
+
 let package = Package(
   name: "ckpt",
   products: [
@@ -50,6 +55,8 @@ let package = Package(
       name: "CHDF5", pkgConfig: isStatic ? nil : "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .systemLibrary(name: "CSnappy", pkgConfig: "snappy", providers: [.apt(["libsnappy-dev"])]),
+    .systemLibrary(
+      name: "CPNG", pkgConfig: hasStaticPNG ? nil : "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     // The HDF5 reading child: C only, because nothing else may run between fork and _exit.
@@ -67,9 +74,11 @@ let package = Package(
       name: "Checkpoint",
       dependencies: [
         "CSystem", "CHDF5", "CHDF5Reader", "CZip", "CSnappy", "CYAML", "CChecksum", "CCrypto",
-        "CStatistics",
+        "CStatistics", "CPNG",
       ],
-      swiftSettings: border),
+      swiftSettings: border,
+      linkerSettings: hasStaticPNG
+        ? [":libpng16.a", "z", "m"].map { .linkedLibrary($0) } : []),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(
       name: "Infer", dependencies: ["Checkpoint", "CKernels"], swiftSettings: common),

@@ -7,7 +7,7 @@ import Infer
 struct Bench: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(abstract: "Measure how fast a model runs.")
 
-  @Argument(help: "The model.") var model: String
+  @Argument(help: "The model.", completion: .model) var model: String
   @Option(help: "Rows per run.") var batch = 1
   @Option(help: "Tokens per row (default 128, or as many as the model has positions).")
   var length: Int?

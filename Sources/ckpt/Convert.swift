@@ -12,37 +12,49 @@ struct Convert: ParsableCommand, JSONCommand {
       Without --to and --apply names stay as they are.
       """)
 
-  @Argument(help: "The checkpoint to read.") var source: String
-  @Argument(help: "The file or folder to write.") var target: String
-  @Option(name: .customLong("to"), help: "Spell the result in this dialect (ckpt dialects).")
+  @Argument(help: "The checkpoint to read.", completion: .model) var source: String
+  @Argument(help: "The file or folder to write.", completion: .file()) var target: String
+  @Option(
+    name: .customLong("to"), help: "Spell the result in this dialect (ckpt dialects).",
+    completion: .dialects)
   var dialect: String?
-  @Option(help: "Write the same function as another family's model.") var toFamily: String?
-  @Option(help: "Write this format instead of the one of OUT's suffix.") var format: String?
-  @Option(name: .customLong("from-format"), help: "Read as this format.") var fromFormat: String?
+  @Option(help: "Write the same function as another family's model.", completion: .families)
+  var toFamily: String?
+  @Option(help: "Write this format instead of the one of OUT's suffix.", completion: .formats)
+  var format: String?
+  @Option(
+    name: .customLong("from-format"), help: "Read as this format.",
+    completion: .formats) var fromFormat: String?
   @Option(
     name: [.customLong("dialect"), .customLong("from-dialect")],
-    help: "Read names as this dialect's.")
+    help: "Read names as this dialect's.", completion: .dialects)
   var fromDialect: String?
-  @Option(help: "Read as this family.") var family: String?
-  @Option(help: "The configuration file of the source.") var config: String?
-  @Option(help: "The vocabulary file of the source.") var vocab: String?
-  @Option(name: .customLong("set"), help: ModelOptions.settingsHelp)
+  @Option(help: "Read as this family.", completion: .families) var family: String?
+  @Option(help: "The configuration file of the source.", completion: .file()) var config: String?
+  @Option(help: "The vocabulary file of the source.", completion: .file()) var vocab: String?
+  @Option(name: .customLong("set"), help: ModelOptions.settingsHelp, completion: .settings)
   var settings: [String] = []
   @Option(
     help: """
       Convert float and quantized tensors to f64, f32, f16 or bf16; q8_0 quantizes the float \
       matrices that fill its blocks.
-      """)
+      """,
+    completion: .list(["f64", "f32", "f16", "bf16", "q8_0"]))
   var dtype: String?
-  @Option(help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).")
+  @Option(
+    help: "Apply a transform: NAME[=VALUE][:key=value]… (ckpt transforms).",
+    completion: .transforms)
   var apply: [String] = []
   /// Its words stand before the others already (``Recipe/expanded(_:)``).
-  @Option(help: "A YAML file of these flags; what stands here wins, and steps are added.")
+  @Option(
+    help: "A YAML file of these flags; what stands here wins, and steps are added.",
+    completion: .file(extensions: ["yaml", "yml"]))
   var recipe: [String] = []
   @Option(help: "Bytes per file, such as 2GB or 500MB.") var maxShardSize: String?
   @Option(help: "Pack tensors: gzip, or gzip:1 (fast) to gzip:9 (small); HDF5 only.")
   var compress: String?
-  @Option(help: "Let tensors go that match this glob.") var allowDrop: [String] = []
+  @Option(help: "Let tensors go that match this glob.", completion: .tensors)
+  var allowDrop: [String] = []
   @Flag(help: "Print the plan and write nothing.") var dryRun = false
   @Flag(help: "Skip the proof.") var noVerify = false
   @Option(help: "Absolute difference that the proof accepts.") var atol: Double?

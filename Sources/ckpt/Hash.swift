@@ -10,9 +10,10 @@ struct Hash: ParsableCommand, JSONCommand {
       whole is SHA-256 over the lines "name NUL dtype NUL shape NUL digest", sorted by name.
       """)
 
-  @Argument(help: "The checkpoint.") var model: String
+  @Argument(help: "The checkpoint.", completion: .model) var model: String
   @Flag(help: "Print every tensor's digest too, in the file's order.") var perTensor = false
-  @Option(help: "Read as this format (ckpt formats).") var format: String?
+  @Option(help: "Read as this format (ckpt formats).", completion: .formats)
+  var format: String?
   @OptionGroup var output: OutputFlags
 
   func run() throws {

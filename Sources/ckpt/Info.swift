@@ -7,7 +7,7 @@ struct Info: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell what a checkpoint is: format, dialect, family, configuration, sizes.")
 
-  @Argument(help: "The checkpoint.") var model: String
+  @Argument(help: "The checkpoint.", completion: .model) var model: String
   @Flag(
     help: """
       Analyse each head (effective rank of its scores, similarity to others), and how far layers are \

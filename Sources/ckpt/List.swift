@@ -14,8 +14,9 @@ struct List: ParsableCommand, JSONCommand {
       a sample where a tensor has more than \(Statistics.sampleSize) numbers. A terminal shows the columns that fit.
       """)
 
-  @Argument(help: "The checkpoint.") var model: String
-  @Argument(help: "Only names that match: * ? [a-z].") var globs: [String] = []
+  @Argument(help: "The checkpoint.", completion: .model) var model: String
+  @Argument(help: "Only names that match: * ? [a-z].", completion: .tensors)
+  var globs: [String] = []
   @Flag(help: "Show names as a tree, with the sums of each branch.") var tree = false
   @Option(
     help: """

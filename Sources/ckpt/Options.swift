@@ -15,22 +15,22 @@ struct OutputFlags: ParsableArguments {
 
 /// The model and what is said of it instead of being found.
 struct ModelOptions: ParsableArguments {
-  @Option(help: "Read as this format (ckpt formats).")
+  @Option(help: "Read as this format (ckpt formats).", completion: .formats)
   var format: String?
 
-  @Option(help: "Read names as this dialect's (ckpt dialects).")
+  @Option(help: "Read names as this dialect's (ckpt dialects).", completion: .dialects)
   var dialect: String?
 
-  @Option(help: "Read as this family (ckpt families).")
+  @Option(help: "Read as this family (ckpt families).", completion: .families)
   var family: String?
 
-  @Option(help: "The configuration file.")
+  @Option(help: "The configuration file.", completion: .file())
   var config: String?
 
-  @Option(help: "The vocabulary file.")
+  @Option(help: "The vocabulary file.", completion: .file())
   var vocab: String?
 
-  @Option(name: .customLong("set"), help: settingsHelp)
+  @Option(name: .customLong("set"), help: settingsHelp, completion: .settings)
   var settings: [String] = []
 
   static let settingsHelp: ArgumentHelp = """

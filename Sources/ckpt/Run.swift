@@ -15,11 +15,19 @@ struct Run: ParsableCommand, JSONCommand {
       Text comes from the arguments, or a line each from standard input.
       """)
 
-  @Argument(help: "The model.") var model: String
+  @Argument(help: "The model.", completion: .model) var model: String
   @Argument(help: "Texts for --task.") var texts: [String] = []
-  @Option(help: "Arrays to run on (.npz or .safetensors).") var inputs: String?
-  @Option(help: "Where the outputs go (.npz or .safetensors).") var outputs: String?
-  @Option(help: "Also return inner values that match: layers.*.norm, Transformer-0-FeedForward.")
+  @Option(
+    help: "Arrays to run on (.npz or .safetensors).",
+    completion: .file(extensions: ["npz", "safetensors"]))
+  var inputs: String?
+  @Option(
+    help: "Where the outputs go (.npz or .safetensors).",
+    completion: .file(extensions: ["npz", "safetensors"]))
+  var outputs: String?
+  @Option(
+    help: "Also return inner values that match: layers.*.norm, Transformer-0-FeedForward.",
+    completion: .values)
   var tap: [String] = []
   @Option(
     help: "What to do with text: \(TextTask.allCases.map(\.rawValue).joined(separator: ", ")).")

@@ -11,7 +11,7 @@ struct Transforms: ParsableCommand, JSONCommand {
       function; the error is measured and reported). A conversion checks them.
       """)
 
-  @Argument(help: "Explain this one.") var name: String?
+  @Argument(help: "Explain this one.", completion: .transforms) var name: String?
   @OptionGroup var output: OutputFlags
 
   func run() throws {

@@ -11,9 +11,12 @@ struct Verify: ParsableCommand, JSONCommand {
       Differences are relative to a value's largest element. Exit code 1 when they differ.
       """)
 
-  @Argument(help: "The first model.") var a: String
-  @Argument(help: "The second model.") var b: String
-  @Option(help: "Arrays to run both on (.npz or .safetensors).") var inputs: String?
+  @Argument(help: "The first model.", completion: .model) var a: String
+  @Argument(help: "The second model.", completion: .model) var b: String
+  @Option(
+    help: "Arrays to run both on (.npz or .safetensors).",
+    completion: .file(extensions: ["npz", "safetensors"]))
+  var inputs: String?
   @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
   @Option(help: "Absolute difference that passes.") var atol: Double?
   @Option(help: "Difference relative to a value's largest element that passes (default 1e-5).")
@@ -23,11 +26,13 @@ struct Verify: ParsableCommand, JSONCommand {
   @Option(help: "Seed of the probes.") var seed: UInt64 = 1
   @Option(help: "Threads.") var threads: Int?
   @OptionGroup var options: ModelOptions
-  @Option(help: "The second model's format.") var formatB: String?
-  @Option(help: "The second model's dialect.") var dialectB: String?
-  @Option(help: "The second model's family.") var familyB: String?
-  @Option(help: "The second model's configuration file.") var configB: String?
-  @Option(name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.")
+  @Option(help: "The second model's format.", completion: .formats) var formatB: String?
+  @Option(help: "The second model's dialect.", completion: .dialects) var dialectB: String?
+  @Option(help: "The second model's family.", completion: .families) var familyB: String?
+  @Option(help: "The second model's configuration file.", completion: .file()) var configB: String?
+  @Option(
+    name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.",
+    completion: .settings)
   var settingsB: [String] = []
   @OptionGroup var output: OutputFlags
 

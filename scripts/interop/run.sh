@@ -14,7 +14,8 @@ peers='torch:with_transformers torch:with_transformers_families torch:with_trans
 torch:with_transforms_heads_torch torch:with_transforms_layers
 keras2:with_bert4keras keras2:with_bert4keras_families keras2:with_bert4keras_heads keras2:with_transforms_heads
 keras2:with_transforms_keysize keras2:with_transforms_layers_bert4keras keras2:with_bert4keras_tokens keras2:with_google keras2:with_keras_bert
-keras2:with_keras keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax'
+keras2:with_keras keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax
+formats:with_show formats:with_shells formats:with_readme'
 
 if [ -z "${CKPT:-}" ]; then
     swift build -c release --product ckpt
@@ -25,6 +26,20 @@ case $CKPT in /*) ;; *) CKPT=$root/$CKPT ;; esac
 INTEROP_WORK=$root/.interop
 PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TF_CPP_MIN_LOG_LEVEL=3
 export CKPT INTEROP_WORK PYTHONDONTWRITEBYTECODE PYTHONWARNINGS TF_CPP_MIN_LOG_LEVEL
+
+# The shells that completions are tried in, and two readers of manuals.
+missing=
+for tool in bash zsh fish mandoc man; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+if [ -n "$missing" ]; then
+    echo "Installing with apt-get:$missing"
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    # The package of man is called man-db.
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(echo "$missing" | sed 's/\bman\b/man-db/') >/dev/null
+fi
 
 for name in $(printf '%s\n' $peers | sed 's/:.*//' | sort -u); do
     scripts/python/venv.sh "$name"

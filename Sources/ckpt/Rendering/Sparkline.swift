@@ -11,3 +11,15 @@ enum Sparkline {
       })
   }
 }
+
+extension Sparkline {
+  private static let eighths = Array(" ▏▎▍▌▋▊▉")
+
+  /// A bar from the left, in steps of an eighth of a column; something is at least one step.
+  static func bar(_ share: Double, columns: Int) -> String {
+    guard share > 0 else { return "" }
+    let steps = max(1, min(columns * 8, Int((share * Double(columns * 8)).rounded())))
+    let rest = steps % 8
+    return String(repeating: "█", count: steps / 8) + (rest > 0 ? String(eighths[rest]) : "")
+  }
+}

@@ -35,7 +35,7 @@ struct Terminal {
     self.rows = rows
   }
 
-  private static func environment(_ name: String) -> String {
+  static func environment(_ name: String) -> String {
     getenv(name).map { String(cString: $0) } ?? ""
   }
 
