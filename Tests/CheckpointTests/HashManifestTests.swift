@@ -35,7 +35,8 @@ import Testing
   }
 
   @Test func `changed, renamed, missing and new tensors are told apart`() throws {
-    let manifest = try HashManifest(parsing: Array(lines(ContentHash(checkpoint(Self.tensors))).utf8))
+    let manifest = try HashManifest(
+      parsing: Array(lines(ContentHash(checkpoint(Self.tensors))).utf8))
     var tensors = Self.tensors
     tensors[0] = Samples.tensor("a  f32 (2)", .f32, [3, 2], seed: 9)
     tensors[1] = tensors[1].renamed("b2")
@@ -49,10 +50,12 @@ import Testing
   }
 
   @Test func `another type or shape of the same bytes is a change`() throws {
-    let manifest = try HashManifest(parsing: Array(lines(ContentHash(checkpoint(Self.tensors))).utf8))
+    let manifest = try HashManifest(
+      parsing: Array(lines(ContentHash(checkpoint(Self.tensors))).utf8))
     var tensors = Self.tensors
     tensors[3] = Tensor(name: "d", dtype: .bf16, shape: [7], payload: tensors[3].payload)
-    tensors[0] = Tensor(name: tensors[0].name, dtype: .f32, shape: [2, 3], payload: tensors[0].payload)
+    tensors[0] = Tensor(
+      name: tensors[0].name, dtype: .f32, shape: [2, 3], payload: tensors[0].payload)
     let found = HashComparison(manifest, try ContentHash(checkpoint(tensors)))
     #expect(found.changed.map(\.found.dtype) == [.f32, .bf16])
   }
@@ -64,7 +67,9 @@ import Testing
     ("{\"tensors\": [", "byte"),
     ("{\"hash\": \"\(String(repeating: "0", count: 64))\", \"tensors\": []}", "of its tensors"),
     ("\(String(repeating: "g", count: 64))  a\n", "line 1"),
-    ("\(String(repeating: "0", count: 64))  a\n\(String(repeating: "0", count: 64))  b\n", "line 2"),
+    (
+      "\(String(repeating: "0", count: 64))  a\n\(String(repeating: "0", count: 64))  b\n", "line 2"
+    ),
     (
       "\(String(repeating: "0", count: 64))  a  f32 (2,)\n\(String(repeating: "1", count: 64))  a  f32 (2,)\n",
       "twice"

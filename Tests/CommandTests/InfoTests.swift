@@ -34,9 +34,7 @@ import Testing
     let opening = try Opening(Command.fixtures + "/hf-bert")
     var checkpoint = opening.checkpoint
     checkpoint.groups[0].tensors.removeAll { $0.name.hasSuffix("attention.self.value.bias") }
-    try Safetensors().write(
-      checkpoint, to: folder.file("model.safetensors"),
-      in: Output(overwrite: true, inputs: []), options: WriteOptions())
+    try write(checkpoint, Safetensors(), to: folder.file("model.safetensors"))
     try folder.file("config.json", File.contents(of: Command.fixtures + "/hf-bert/config.json"))
     let text = try Command.run("info", folder.path)
     #expect(text.code == 2)
@@ -75,9 +73,7 @@ import Testing
       Group(name: String($0.name.prefix { $0 != "/" }), tensors: [$0])
     }
     let path = folder.file("net.h5")
-    try KerasHDF5().write(
-      Checkpoint(groups: groups), to: path, in: Output(overwrite: true, inputs: []),
-      options: WriteOptions())
+    try write(Checkpoint(groups: groups), KerasHDF5(), to: path)
     let json = try #require(try Command.run("info", path, "--json").json)
     #expect(json["family"] == .null)
     #expect(
@@ -109,5 +105,13 @@ import Testing
     #expect(refused.code == 2 && refused.errors.contains("hash --per-tensor"))
     let both = try Command.run("hash", source, "--check", bad, "--per-tensor")
     #expect(both.code == 64)
+  }
+
+  private func write(
+    _ checkpoint: Checkpoint, _ format: some Format, to path: String
+  ) throws {
+    let output = Output(overwrite: true, inputs: [])
+    try format.write(checkpoint, to: path, in: output, options: WriteOptions())
+    try output.commit(durable: false)
   }
 }
