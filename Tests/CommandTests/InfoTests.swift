@@ -78,7 +78,7 @@ import Testing
     #expect(json["family"] == .null)
     #expect(
       json["composition"]?["parts"]?.array?.compactMap { $0["name"]?.string }
-        == ["conv", "bn", "dense"])
+        == ["bn", "conv", "dense"])
     #expect(json["composition"]?["roles"]?["fixed"]?.int == 4)
     #expect(json["concerns"]?.array?.compactMap { $0["kind"]?.string } == ["not-finite", "zero"])
     let text = try Command.run("info", path)

@@ -39,7 +39,7 @@ def check_fresh(family):
     kinds = [concern['kind'] for concern in found['concerns']]
     require(kinds == ['fresh'], '%s' % [concern['sentence'] for concern in found['concerns']])
     arrays = load_file(place('health', family, 'model.safetensors'))
-    vectors = [array for array in arrays.values() if array.ndim == 1]
+    vectors = [array for array in arrays.values() if array.ndim == 1 and array.size > 1]
     initial = [array for array in vectors if (array == array[0]).all() and array[0] in (0, 1)]
     numbers = found['concerns'][0]['numbers']
     require(numbers == {'initial': len(initial), 'vectors': len(vectors)}, '%s, NumPy counts %d of %d' % (numbers, len(initial), len(vectors)))
