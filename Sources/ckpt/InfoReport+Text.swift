@@ -8,7 +8,7 @@ extension InfoReport {
     Terminal.print(headline(screen))
     screen.section("model", modelRows)
     printParts(screen)
-    screen.section("configuration", configurationRows)
+    screen.section("configuration", configurationRows, isList: true)
     if let model, !model.architecture.tops.isEmpty {
       screen.section("on top", model.architecture.tops.map { ($0.name, $0.meaning) })
     }
@@ -290,22 +290,26 @@ private struct Screen {
   /// Longer lines are hard to read.
   private var textWidth: Int { terminal.columns == nil ? Int.max : min(width, 120) }
   private static let label = 12
+  private static let listWidth = 110
 
-  func section(_ title: String, _ content: [(String, String)]) {
+  /// - Parameter isList: whether it is broken into lines without a terminal too.
+  func section(_ title: String, _ content: [(String, String)], isList: Bool = false) {
     guard !content.isEmpty else { return }
     print("")
     print(terminal.bold(title))
-    rows(content)
+    rows(content, to: isList ? min(textWidth, Screen.listWidth) : textWidth)
   }
 
-  func rows(_ content: [(String, String)]) {
+  func rows(_ content: [(String, String)]) { rows(content, to: textWidth) }
+
+  private func rows(_ content: [(String, String)], to width: Int) {
     let label = max(Screen.label, min(24, content.map { Text.width($0.0) }.max() ?? 0))
     for (name, value) in content where !value.isEmpty {
       let pad = String(repeating: " ", count: max(0, label - Text.width(name)))
       let empty = String(repeating: " ", count: label)
       // A number stays with its unit.
       let bound = value.replacing(" %", with: "\u{a0}%")
-      for (index, wrapped) in Text.wrapped(bound, to: textWidth - label - 4).enumerated() {
+      for (index, wrapped) in Text.wrapped(bound, to: width - label - 4).enumerated() {
         let line = wrapped.replacing("\u{a0}", with: " ")
         print("  " + (index == 0 ? terminal.dim(name) + pad : empty) + "  " + line)
       }

@@ -307,6 +307,16 @@ import Testing
     #expect(parts.parameters(.trainable) == 4 && parts.parameters(.fixed) == 12)
   }
 
+  @Test func `a vector with axes of one is no constant matrix`() {
+    let tensors = [
+      Tensor(name: "scale", shape: [1, 8, 1], values: [Float](repeating: 0, count: 8)),
+      Tensor(name: "kernel", shape: [4, 4], values: (0..<16).map { Float($0) }),
+      Tensor(name: "bias", shape: [4], values: [1, 2, 3, 4]),
+    ]
+    let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+    #expect(Health(checkpoint, Composition(checkpoint)).concerns.isEmpty)
+  }
+
   @Test func `names that differ in numbers are one pattern`() {
     let groups = NamePattern.groups(of: ["a.0.b1", "a.1.b1", "c", "a.10.b1", "a.x"])
     #expect(groups.map(\.pattern) == ["a.*.b1", "c", "a.x"])

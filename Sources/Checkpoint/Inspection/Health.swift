@@ -66,7 +66,8 @@ public struct Health: Sendable {
 
     /// Whether it is a weight that training makes.
     var isWeight: Bool { role == .trainable }
-    var isMatrix: Bool { tensor.shape.rank >= 2 && tensor.shape.count > 1 }
+    /// Whether more than one axis counts: `(1, 8, 1)` is a vector.
+    var isMatrix: Bool { tensor.shape.extents.count { $0 > 1 } > 1 }
   }
 
   /// Looks at names and, unless told otherwise, once at every number.
