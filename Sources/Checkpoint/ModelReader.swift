@@ -30,6 +30,20 @@ public struct ModelReader: Sendable {
   public func model(
     of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
   ) throws(CheckpointError) -> Model {
+    let draft = try draft(of: checkpoint, configuration: configuration)
+    do throws(CheckpointError) {
+      return try draft.checked()
+    } catch {
+      throw error.at(.file(checkpoint.path))
+    }
+  }
+
+  /// The same before it is checked that all weights are there and none is left over.
+  ///
+  /// - Throws: ``CheckpointError`` as ``model(of:configuration:)``, but for what ``Model/misfits()`` tells.
+  public func draft(
+    of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
+  ) throws(CheckpointError) -> Model {
     do throws(CheckpointError) {
       var (dialect, family) = try recognise(checkpoint, configuration?.json)
       if let part = options.part {
@@ -40,10 +54,28 @@ public struct ModelReader: Sendable {
         }
         dialect = chosen
       }
-      return try model(checkpoint, configuration, dialect, family)
+      return try draft(checkpoint, configuration, dialect, family)
     } catch {
       throw error.at(.file(checkpoint.path))
     }
+  }
+
+  /// The weights by their names alone, where the configuration cannot be known: of the architecture only the
+  /// family's name counts.
+  ///
+  /// `nil` where no dialect knows the names.
+  public func outline(
+    of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
+  ) -> Model? {
+    guard let (dialect, family) = try? recognise(checkpoint, configuration?.json),
+      let binding = try? dialect.bind(checkpoint, family: family.name)
+    else { return nil }
+    let architecture = FamilyArchitecture(
+      family: family.name, configuration: Configuration(), heads: [], tops: binding.tops)
+    return Model(
+      architecture: architecture, weights: binding.weights, carried: binding.carried,
+      left: binding.left, redundant: binding.redundant, configuration: configuration?.json,
+      dialect: dialect.name, warnings: checkpoint.warnings + binding.warnings)
   }
 
   private func recognise(
@@ -85,7 +117,7 @@ public struct ModelReader: Sendable {
         + "--dialect and --family choose; convert without --to keeps names as they are")
   }
 
-  private func model(
+  private func draft(
     _ checkpoint: Checkpoint, _ file: (path: String, json: JSON)?, _ dialect: any Dialect,
     _ family: any Family
   ) throws(CheckpointError) -> Model {
@@ -154,7 +186,7 @@ public struct ModelReader: Sendable {
       settings: settings.list, configuration: file?.json, dialect: dialect.name,
       warnings: warnings)
     model.flags = binding.flags
-    return try model.checked()
+    return model
   }
 
   /// What shapes tell; a table that is shared tells nothing of the segments.
