@@ -88,16 +88,17 @@ struct Show: ParsableCommand, JSONCommand {
     var parts = ["\(tensor.dtype.rawValue) \(tensor.shape)"]
     if !selection.isWhole { parts.append("[\(slice ?? "")] → \(selection.shape)") }
     parts.append(Text.bytes(tensor.byteCount))
-    parts += found.others.map { Text.printable($0) }
+    let others = found.others.map { Text.printable($0) }
+    let line = (parts + others).joined(separator: " · ")
     let name = Text.printable(found.name)
-    let detail = parts.joined(separator: " · ")
-    guard let columns = terminal.columns, Text.width(name) + 2 + Text.width(detail) > columns else {
-      return terminal.bold(name) + "  " + terminal.dim(detail)
+    guard let columns = terminal.columns, Text.width(name) + 2 + Text.width(line) > columns else {
+      return terminal.bold(name) + "  " + terminal.dim(line)
     }
+    let detail = Text.wrapped(parts.joined(separator: " · "), to: columns - 2)
     return
       ([terminal.bold(Text.shortened(name, to: columns))]
-      + Text.wrapped(detail, to: columns - 2).map { "  " + terminal.dim($0) })
-      .joined(separator: "\n")
+      + (detail + others.map { Text.shortened($0, to: columns - 2) })
+      .map { "  " + terminal.dim($0) }).joined(separator: "\n")
   }
 
   private func render(_ found: TensorSearch.Found, _ selection: Selection) throws {
@@ -245,6 +246,9 @@ struct TensorSearch {
       throw CheckpointError(
         .usage, Place(member: "\"\(name)\""), "matches \(matches.count) tensors; name one",
         hint: list(matches))
+    }
+    if let entry = opening.checkpoint.unreadable.first(where: { $0.name == name }) {
+      throw CheckpointError(.unsupported, .tensor(name), entry.reason)
     }
     let nearest = Nearest.names(to: name, among: names)
     throw CheckpointError(

@@ -155,12 +155,11 @@ extension Tensor {
     guard selection.source == shape else {
       throw CheckpointError(.mismatch, .tensor(name), "has shape \(shape), not \(selection.source)")
     }
+    guard !dtype.isPacked || isCastable else {
+      throw CheckpointError(.unsupported, .tensor(name), "\(dtype.rawValue) cannot be decoded")
+    }
     if selection.isWhole { return self }
     guard !dtype.isPacked else {
-      guard isCastable else {
-        throw CheckpointError(
-          .unsupported, .tensor(name), "\(dtype.rawValue) cannot be decoded")
-      }
       return try cast(to: .f32).selecting(selection, isSmall: isSmall)
     }
     try checkLength()

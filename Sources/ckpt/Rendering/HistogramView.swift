@@ -30,17 +30,21 @@ struct HistogramView {
       String(repeating: " ", count: max(0, width - Text.width(text))) + text
     }
     let sides = (widest(labels), widest(counts), widest(shares))
-    let room = max(8, (terminal.columns ?? 80) - sides.0 - sides.1 - sides.2 - 6)
+    let columns = terminal.columns ?? 80
+    // What stands beside the bars, and what may be left out for them.
+    let needed = sides.0 + sides.1 + 4
+    let hasShares = columns - needed - sides.2 - 2 >= 8
+    let room = max(1, columns - needed - (hasShares ? sides.2 + 2 : 0))
     let largest = max(1, histogram.counts.max() ?? 1)
     var lines = histogram.counts.indices.map { index in
       let bar = Sparkline.bar(Double(histogram.counts[index]) / Double(largest), columns: room)
       let pad = String(repeating: " ", count: max(0, room - Text.width(bar)))
-      return right(labels[index], sides.0) + " ┤" + bar + pad + "  " + right(counts[index], sides.1)
-        + "  " + terminal.dim(right(shares[index], sides.2))
+      let share = hasShares ? "  " + terminal.dim(right(shares[index], sides.2)) : ""
+      return right(labels[index], sides.0) + " ┤" + terminal.cyan(bar) + pad + "  "
+        + right(counts[index], sides.1) + share
     }
     lines.append(right(labels[labels.count - 1], sides.0) + " ┘")
-    lines.append(terminal.dim(summary(numbers)))
-    return lines
+    return lines + Text.wrapped(summary(numbers), to: terminal.columns ?? 1000).map(terminal.dim)
   }
 
   /// What the bars do not tell.

@@ -49,6 +49,7 @@ struct Terminal {
     case red = "1;31"
     case green = "32"
     case yellow = "33"
+    case cyan = "36"
 
     var sequence: String { "\u{1b}[\(rawValue)m" }
   }
@@ -58,6 +59,7 @@ struct Terminal {
   func red(_ text: String) -> String { styled(text, .red) }
   func green(_ text: String) -> String { styled(text, .green) }
   func yellow(_ text: String) -> String { styled(text, .yellow) }
+  func cyan(_ text: String) -> String { styled(text, .cyan) }
 
   private func styled(_ text: String, _ style: Style) -> String {
     colored ? style.sequence + text + Style.none.sequence : text

@@ -113,6 +113,9 @@ enum Text {
       default: isPlain(scalar)
       }
     }
+    // Most output is ASCII, and may be long.
+    let isASCII = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f || $0 == 0x0a }
+    if isASCII, isPlain("\n") || !text.utf8.contains(0x0a) { return text }
     guard !text.unicodeScalars.allSatisfy(isHarmless) else { return text }
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
