@@ -32,6 +32,11 @@ let isStatic = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].conta
 let hdf5: [LinkerSetting] =
   (isStatic ? [":libsz.a", ":libaec.a", "z", "dl", "m"] : ["hdf5"]).map { .linkedLibrary($0) }
 
+let page = [
+  "page.html", "page.css", "tools.js", "plots.js", "overview.js", "diagram.js", "layers.js",
+  "heads.js", "table.js", "page.js",
+]
+
 let package = Package(
   name: "ckpt",
   products: [
@@ -78,7 +83,9 @@ let package = Package(
       dependencies: [
         "Checkpoint", "Transforms", "Infer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: common),
+      ],
+      // The sources of the page that `report` writes are part of the binary.
+      resources: page.map { .embedInCode("Report/Page/\($0)") }, swiftSettings: common),
 
     .target(
       name: "TestSupport", dependencies: ["Checkpoint"], path: "Tests/TestSupport",

@@ -19,7 +19,7 @@ struct Main: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Info.self, List.self, Hash.self, Convert.self, Verify.self, Run.self, Bench.self,
+      Info.self, List.self, Report.self, Hash.self, Convert.self, Verify.self, Run.self, Bench.self,
       Transforms.self, Formats.self, Dialects.self, Families.self,
     ])
 
