@@ -107,3 +107,104 @@ struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, si
   }
   return found;
 }
+
+typedef uint32_t naturals __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef uint64_t long_naturals __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
+
+#pragma STDC FP_CONTRACT OFF
+#define NAMED(name) name##_f32
+#define NUMBER float
+#define NUMBERS floats
+#define BITS integers
+#define UNSIGNED uint32_t
+#define UNSIGNEDS naturals
+#define MAGNITUDE 0x7fffffff
+#define INFINITE 0x7f800000
+#include "differences.h"
+
+#define NAMED(name) name##_f64
+#define NUMBER double
+#define NUMBERS doubles
+#define BITS longs
+#define UNSIGNED uint64_t
+#define UNSIGNEDS long_naturals
+#define MAGNITUDE 0x7fffffffffffffff
+#define INFINITE 0x7ff0000000000000
+#include "differences.h"
+
+/// The largest distance of two halves that are finite, in numbers of their type.
+MANY_TARGETS static uint64_t half_distance(const uint16_t *first, const uint16_t *second,
+                                           size_t count, int infinite) {
+  int most = 0;
+  for (size_t i = 0; i < count; i++) {
+    const int p = first[i] & 0x7fff, q = second[i] & 0x7fff;
+    const int from = first[i] & 0x8000 ? -p : p, to = second[i] & 0x8000 ? -q : q;
+    const int far = from > to ? from - to : to - from;
+    const int next = p < infinite && q < infinite ? far : 0;
+    most = next > most ? next : most;
+  }
+  return (uint64_t)most;
+}
+
+static const struct ckpt_difference no_difference = {.mismatch = UINT64_MAX};
+
+void ckpt_merge_differences(struct ckpt_difference *all, const struct ckpt_difference *more) {
+  all->differing += more->differing;
+  all->beyond += more->beyond;
+  all->nan_first += more->nan_first;
+  all->nan_second += more->nan_second;
+  all->nan_both += more->nan_both;
+  all->infinite += more->infinite;
+  if (more->mismatch < all->mismatch) all->mismatch = more->mismatch;
+  if (more->largest > all->largest) {
+    all->largest = more->largest;
+    all->place = more->place;
+  }
+  if (more->peak_first > all->peak_first) all->peak_first = more->peak_first;
+  if (more->peak_second > all->peak_second) all->peak_second = more->peak_second;
+  all->squared_difference += more->squared_difference;
+  all->squared_first += more->squared_first;
+  all->squared_second += more->squared_second;
+  all->product += more->product;
+  if (more->ulp > all->ulp) all->ulp = more->ulp;
+}
+
+struct ckpt_difference ckpt_differences(enum ckpt_numbers type, const void *first,
+                                        const void *second, size_t count, uint64_t start,
+                                        double absolute, double relative) {
+  struct ckpt_difference found = no_difference;
+  switch (type) {
+    case CKPT_F32: compare_f32(first, second, count, start, absolute, relative, &found); break;
+    case CKPT_F64: compare_f64(first, second, count, start, absolute, relative, &found); break;
+    case CKPT_F16:
+    case CKPT_BF16: {
+      const uint16_t *a = first, *b = second;
+      float wide_a[2 * BLOCK], wide_b[2 * BLOCK];
+      for (size_t i = 0; i < count; i += 2 * BLOCK) {
+        const size_t part = count - i < 2 * BLOCK ? count - i : 2 * BLOCK;
+        (type == CKPT_F16 ? widen_f16 : widen_bf16)(a + i, part, wide_a);
+        (type == CKPT_F16 ? widen_f16 : widen_bf16)(b + i, part, wide_b);
+        struct ckpt_difference next = no_difference;
+        compare_f32(wide_a, wide_b, part, start + i, absolute, relative, &next);
+        next.ulp = half_distance(a + i, b + i, part, type == CKPT_F16 ? 0x7c00 : 0x7f80);
+        ckpt_merge_differences(&found, &next);
+      }
+      break;
+    }
+  }
+  return found;
+}
+
+struct ckpt_difference ckpt_no_difference(enum ckpt_numbers type, const void *numbers,
+                                          size_t count) {
+  const struct ckpt_moments moments = ckpt_measure(type, numbers, count, 0);
+  struct ckpt_difference found = no_difference;
+  found.nan_both = moments.nan;
+  if (!moments.finite) return found;
+  const double square =
+      moments.deviation + moments.mean * moments.mean * (double)moments.finite;
+  found.squared_first = found.squared_second = found.product = square;
+  found.peak_first = fmax(-moments.minimum, moments.maximum);
+  found.peak_second = found.peak_first;
+  return found;
+}

@@ -30,6 +30,20 @@ public struct ModelReader: Sendable {
   public func model(
     of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
   ) throws(CheckpointError) -> Model {
+    let draft = try draft(of: checkpoint, configuration: configuration)
+    do throws(CheckpointError) {
+      return try draft.checked()
+    } catch {
+      throw error.at(.file(checkpoint.path))
+    }
+  }
+
+  /// The same before it is checked that all weights are there and none is left over.
+  ///
+  /// - Throws: ``CheckpointError`` as ``model(of:configuration:)``, but for what ``Model/misfits()`` tells.
+  public func draft(
+    of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
+  ) throws(CheckpointError) -> Model {
     do throws(CheckpointError) {
       var (dialect, family) = try recognise(checkpoint, configuration?.json)
       if let part = options.part {
@@ -40,7 +54,7 @@ public struct ModelReader: Sendable {
         }
         dialect = chosen
       }
-      return try model(checkpoint, configuration, dialect, family)
+      return try draft(checkpoint, configuration, dialect, family)
     } catch {
       throw error.at(.file(checkpoint.path))
     }
@@ -85,7 +99,7 @@ public struct ModelReader: Sendable {
         + "--dialect and --family choose; convert without --to keeps names as they are")
   }
 
-  private func model(
+  private func draft(
     _ checkpoint: Checkpoint, _ file: (path: String, json: JSON)?, _ dialect: any Dialect,
     _ family: any Family
   ) throws(CheckpointError) -> Model {
@@ -154,7 +168,7 @@ public struct ModelReader: Sendable {
       settings: settings.list, configuration: file?.json, dialect: dialect.name,
       warnings: warnings)
     model.flags = binding.flags
-    return try model.checked()
+    return model
   }
 
   /// What shapes tell; a table that is shared tells nothing of the segments.

@@ -43,6 +43,11 @@ public struct Opening: Sendable {
     try ModelReader(options).model(of: checkpoint, configuration: configuration)
   }
 
+  /// What the tensors mean, also where weights are missing or left over (``Model/misfits()``).
+  public func draft() throws(CheckpointError) -> Model {
+    try ModelReader(options).draft(of: checkpoint, configuration: configuration)
+  }
+
   /// Files of other tokenizers beside it, by name; ckpt does not rewrite them.
   public var tokenizers: [String] {
     Paths.list(Paths.folder(of: checkpoint.path)).filter { name in

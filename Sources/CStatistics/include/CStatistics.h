@@ -38,4 +38,44 @@ struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, si
 /// Makes `all` the moments of its numbers and of `more`'s.
 void ckpt_merge_moments(struct ckpt_moments *all, const struct ckpt_moments *more);
 
+/// How two runs of numbers differ. NaN is equal to NaN; sums are of places where both are finite.
+struct ckpt_difference {
+  uint64_t differing;
+  /// |a - b| > absolute + relative * |b|; what only one has as NaN or infinity is beyond all tolerance.
+  uint64_t beyond;
+  /// NaN where the other has none, and in both.
+  uint64_t nan_first;
+  uint64_t nan_second;
+  uint64_t nan_both;
+  /// But for NaN, infinite in one and not the same in the other.
+  uint64_t infinite;
+  /// Where the first number stands that NaN or infinity sets apart; UINT64_MAX where none does.
+  uint64_t mismatch;
+  /// The largest finite |a - b| and the first place that has it.
+  double largest;
+  uint64_t place;
+  /// The largest finite magnitudes.
+  double peak_first;
+  double peak_second;
+  /// Σ (a - b)², Σ a², Σ b² and Σ a·b.
+  double squared_difference;
+  double squared_first;
+  double squared_second;
+  double product;
+  /// The largest distance in numbers of the type.
+  uint64_t ulp;
+};
+
+/// How `count` numbers of one type differ; places count from `start`.
+struct ckpt_difference ckpt_differences(enum ckpt_numbers type, const void *first,
+                                        const void *second, size_t count, uint64_t start,
+                                        double absolute, double relative);
+
+/// The difference of `count` equal numbers from themselves.
+struct ckpt_difference ckpt_no_difference(enum ckpt_numbers type, const void *numbers,
+                                          size_t count);
+
+/// Makes `all` the difference of its runs and of `more`'s, which come later.
+void ckpt_merge_differences(struct ckpt_difference *all, const struct ckpt_difference *more);
+
 #endif

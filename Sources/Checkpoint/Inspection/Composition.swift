@@ -1,0 +1,178 @@
+/// What a checkpoint's tensors are for, and how many numbers and bytes each part takes.
+public struct Composition: Sendable {
+  public enum Role: String, Sendable, CaseIterable {
+    case trainable
+    /// Computed tables, running means, masks, counters: training does not change them, or not by gradients.
+    case fixed
+    case optimizer
+    /// A second place of weights that are told elsewhere, such as an output layer tied to the embeddings.
+    case copy
+  }
+
+  /// The embeddings, the layers, a head, a layer on top, …
+  public struct Part: Sendable {
+    public var name: String
+    public var role: Role
+    /// Equal blocks that it is made of, such as the layers; 1 where it is no stack.
+    public var blocks: Int
+    public var tensors: Int
+    /// Elements.
+    public var parameters: Int
+    public var bytes: Int
+
+    /// Elements of one block.
+    public var parametersPerBlock: Int { parameters / max(1, blocks) }
+  }
+
+  /// In order of use; what belongs to no model comes last.
+  public private(set) var parts: [Part] = []
+  /// Of every tensor, by its stored name.
+  public private(set) var roles: [String: Role] = [:]
+  /// Bytes by type, the largest first.
+  public private(set) var dtypes: [(dtype: DType, bytes: Int, tensors: Int)] = []
+
+  /// Elements of a role.
+  public func parameters(_ role: Role) -> Int {
+    parts.reduce(0) { $0 + ($1.role == role ? $1.parameters : 0) }
+  }
+
+  public func bytes(_ role: Role) -> Int {
+    parts.reduce(0) { $0 + ($1.role == role ? $1.bytes : 0) }
+  }
+
+  /// - Parameter model: what the tensors mean, where that is known; it may lack weights.
+  public init(_ checkpoint: Checkpoint, model: Model? = nil) {
+    var known: [String: (part: String, role: Role)] = [:]
+    var blocks: [String: Set<String>] = [:]
+    if let model {
+      for weight in model.weights {
+        let (part, block) = Composition.part(of: weight.name, model.architecture)
+        if let block { blocks[part, default: []].insert(block) }
+        let isFixed = weight.name == "embeddings.relative_position"
+        for source in weight.sources where known[source] == nil {
+          known[source] = (part, isFixed ? .fixed : .trainable)
+        }
+      }
+      for group in model.carried {
+        for tensor in group.tensors { known[tensor.name] = ("carried", .trainable) }
+      }
+      for leftover in model.redundant {
+        let isBuffer = Composition.isFixed(leftover.tensor)
+        let isCopy = leftover.reason.hasPrefix("equals ")
+        known[leftover.tensor.name] =
+          isCopy && !isBuffer ? ("tied copies", .copy) : ("buffers", .fixed)
+      }
+      for leftover in model.left { known[leftover.tensor.name] = ("another model", .trainable) }
+    }
+    let outline = model == nil ? Outline(checkpoint) : nil
+    var order: [String: Int] = [:]
+    for tensor in checkpoint.tensors {
+      var (part, role) =
+        known[tensor.name] ?? (outline?.part(of: tensor.name) ?? "others", Role.trainable)
+      if TrainingState.includes(tensor.name) {
+        (part, role) = ("optimizer", .optimizer)
+      } else if role == .trainable, Composition.isFixed(tensor) {
+        role = .fixed
+      }
+      roles[tensor.name] = role
+      count(tensor, part, role, &order)
+    }
+    for index in parts.indices {
+      parts[index].blocks = max(1, blocks[parts[index].name]?.count ?? 1)
+    }
+    let ranks = Composition.order
+    parts = parts.enumerated().sorted { a, b in
+      let (x, y) = (ranks[a.element.name] ?? 5, ranks[b.element.name] ?? 5)
+      return (x, a.offset) < (y, b.offset)
+    }.map(\.element)
+    dtypes.sort { $0.bytes > $1.bytes }
+  }
+
+  private mutating func count(
+    _ tensor: Tensor, _ part: String, _ role: Role, _ order: inout [String: Int]
+  ) {
+    let key = "\(part)\0\(role)"
+    let index = order[key] ?? parts.count
+    if index == parts.count {
+      order[key] = index
+      parts.append(Part(name: part, role: role, blocks: 1, tensors: 0, parameters: 0, bytes: 0))
+    }
+    parts[index].tensors += 1
+    parts[index].parameters += tensor.shape.count
+    parts[index].bytes += tensor.byteCount
+    let place = dtypes.firstIndex { $0.dtype == tensor.dtype } ?? dtypes.count
+    if place == dtypes.count { dtypes.append((tensor.dtype, 0, 0)) }
+    dtypes[place].bytes += tensor.byteCount
+    dtypes[place].tensors += 1
+  }
+
+  private static let order: [String: Int] = [
+    "embeddings": 0, "layers": 1, "encoder": 1, "decoder": 2, "final norm": 3, "pooler": 4,
+    "carried": 6, "others": 6, "another model": 7, "tied copies": 8, "buffers": 9, "optimizer": 10,
+  ]
+
+  /// The part of a canonical weight, and the block inside it.
+  private static func part(
+    of name: String, _ architecture: FamilyArchitecture
+  ) -> (part: String, block: String?) {
+    let parts = name.split(separator: ".").map(String.init)
+    guard let first = parts.first else { return (name, nil) }
+    switch first {
+    case "layers", "groups":
+      return ("layers", parts.prefix(first == "groups" ? 3 : 2).joined(separator: "."))
+    case "encoder", "decoder":
+      let isBlock = parts.count > 2 && (parts[1] == "layers" || parts[1] == "groups")
+      return (
+        first, isBlock ? parts.prefix(parts[1] == "groups" ? 4 : 3).joined(separator: ".") : nil
+      )
+    case "final_norm": return ("final norm", nil)
+    case "head": return (parts.prefix(2).joined(separator: "."), nil)
+    default: return (first, nil)
+    }
+  }
+
+  /// Whether a tensor is none that gradients change, by its name and type.
+  static func isFixed(_ tensor: Tensor) -> Bool {
+    let name = tensor.name.lowercased()
+    let base = name.hasSuffix(":0") ? String(name.dropLast(2)) : name
+    let last = base.split { $0 == "/" || $0 == "." }.last.map(String.init) ?? base
+    if buffers.contains(last) { return true }
+    // A narrow integer may be a quantized weight.
+    switch tensor.dtype {
+    case .i64, .i32, .i16, .u64, .u32, .u16, .bool: return true
+    default: return false
+    }
+  }
+
+  /// Last parts of the names that Keras and PyTorch give to running means, masks and tables.
+  private static let buffers: Set<String> = [
+    "moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked",
+    "position_ids", "token_type_ids", "inv_freq", "masked_bias", "seed_generator_state",
+  ]
+}
+
+/// The parts of a checkpoint of no known family: Keras' layers, or the first parts of names.
+private struct Outline {
+  private var parts: [String: String] = [:]
+
+  init(_ checkpoint: Checkpoint) {
+    let named = checkpoint.groups.filter { !$0.name.isEmpty && !$0.tensors.isEmpty }
+    if named.count > 1 {
+      for group in checkpoint.groups {
+        for tensor in group.tensors { parts[tensor.name] = group.name }
+      }
+      return
+    }
+    let names = checkpoint.tensors.map(\.name).filter { !TrainingState.includes($0) }
+    let split = names.map { $0.split { $0 == "." || $0 == "/" }.map(String.init) }
+    // What all begin with tells nothing.
+    var common = split.first.map { $0.count - 1 } ?? 0
+    for parts in split {
+      let shared = zip(parts, split[0]).prefix { $0 == $1 }.count
+      common = min(common, shared, max(0, parts.count - 1))
+    }
+    for (name, split) in zip(names, split) { parts[name] = split[max(0, common)] }
+  }
+
+  func part(of name: String) -> String { parts[name] ?? name }
+}

@@ -1,0 +1,190 @@
+/// What single tensors tell.
+extension Health {
+  /// Counts over all numbers; NaN, infinities, and what float16 cannot hold.
+  mutating func checkNumbers(_ entries: [Entry]) {
+    var sums = Numbers()
+    var broken: [Entry] = []
+    var large: [Entry] = []
+    for entry in entries {
+      guard let found = entry.statistics else { continue }
+      sums.count += found.count
+      sums.nan += found.nan
+      sums.infinite += found.infinite
+      sums.zeros += found.zeros
+      if found.nan + found.infinite > 0 { broken.append(entry) }
+      guard entry.isWeight else { continue }
+      if let largest = found.largest, largest > sums.largest {
+        (sums.largest, sums.largestTensor) = (largest, entry.tensor.name)
+      }
+      guard [.f64, .f32, .bf16].contains(entry.tensor.dtype) else { continue }
+      sums.wide += found.count
+      sums.isExact = sums.isExact && found.isExact
+      let scale = Double(found.finite) / Double(max(1, found.sample.count))
+      for value in found.sample where value != 0 && abs(value) < Health.leastNormalHalf {
+        // Half of the least subnormal number is a tie, which goes to the even zero.
+        if abs(value) <= Health.vanishing {
+          sums.vanishing += scale
+        } else {
+          sums.subnormal += scale
+        }
+      }
+      if found.largest ?? 0 > Health.largestHalf { large.append(entry) }
+    }
+    if sums.wide > 0 {
+      sums.vanishing /= Double(sums.wide)
+      sums.subnormal /= Double(sums.wide)
+    }
+    for entry in large { sums.overflowing += checkOverflow(of: entry) }
+    numbers = sums
+    checkFinite(broken)
+  }
+
+  private static let largestHalf = 65504.0
+  private static let leastNormalHalf = 0x1p-14
+  private static let vanishing = 0x1p-25
+
+  /// - Returns: how many numbers float16 cannot hold.
+  private mutating func checkOverflow(of entry: Entry) -> Int {
+    // What is below the next step's middle is rounded down.
+    let (count, first) = Health.count(in: entry.tensor) { $0.isFinite && abs($0) >= 65520 }
+    guard count > 0, let largest = entry.statistics?.largest else { return 0 }
+    concerns.append(
+      Concern(
+        .float16Overflow, [entry.tensor.name],
+        index: first.map { Health.index($0, in: entry.tensor.shape) },
+        numbers: [.init("numbers", Double(count)), .init("largest", largest)],
+        "\(entry.tensor.name) holds \(count) \(count == 1 ? "number" : "numbers") beyond float16's range "
+          + "(65504), up to \(Health.short(largest)): converted, \(count == 1 ? "it" : "they") would be "
+          + "infinite"))
+    return count
+  }
+
+  private mutating func checkFinite(_ broken: [Entry]) {
+    let byName = Dictionary(broken.map { ($0.tensor.name, $0) }) { first, _ in first }
+    for group in NamePattern.groups(of: broken.map(\.tensor.name)) {
+      let found = group.names.compactMap { byName[$0] }
+      let nan = found.reduce(0) { $0 + ($1.statistics?.nan ?? 0) }
+      let infinite = found.reduce(0) { $0 + ($1.statistics?.infinite ?? 0) }
+      let all = found.reduce(0) { $0 + ($1.statistics?.count ?? 0) }
+      guard let tensor = found.first?.tensor else { continue }
+      let place = Health.count(in: tensor, stoppingAtFirst: true) { !$0.isFinite }.first
+      let index = place.map { Health.index($0, in: tensor.shape) }
+      let what = [(nan, "NaN"), (infinite, "infinite")].filter { $0.0 > 0 }
+        .map { "\($0.0) \($0.1)" }.joined(separator: " and ")
+      let first = index.map {
+        ", the first at \($0)" + (group.names.count > 1 ? " of \(tensor.name)" : "")
+      }
+      concerns.append(
+        Concern(
+          .notFinite, group.names, index: index,
+          numbers: [.init("nan", Double(nan)), .init("infinite", Double(infinite))],
+          "\(group.counted) \(group.names.count > 1 ? "hold" : "holds") \(what) of \(all) numbers"
+            + (first ?? "")))
+    }
+  }
+
+  // MARK: Constants
+
+  /// Matrices of one number, and vectors that are as they were made.
+  mutating func checkConstants(_ entries: [Entry]) {
+    var (zero, constant): ([Entry], [Entry]) = ([], [])
+    var (vectors, initial): (Int, [Entry]) = (0, [])
+    for entry in entries where entry.isWeight {
+      guard let found = entry.statistics, found.count > 1 else { continue }
+      let isScale = entry.canonical.contains { $0.hasSuffix(".gamma") }
+      if !entry.isMatrix {
+        vectors += 1
+        guard found.isConstant, let value = found.minimum, value == 0 || value == 1 else {
+          continue
+        }
+        if isScale && value == 0 { zero.append(entry) } else { initial.append(entry) }
+      } else if found.isConstant, !Health.startsAtZero(entry.tensor.name) {
+        if found.minimum == 0 {
+          zero.append(entry)
+        } else if found.count > 3 {
+          constant.append(entry)
+        }
+      }
+    }
+    addConstants(.zero, zero) { names, _ in "\(names) only zeros" }
+    addConstants(.constant, constant) { names, value in "\(names) \(Health.short(value)) everywhere"
+    }
+    // Some vectors stay where they were in a trained model too, such as biases of keys.
+    guard initial.count > 1, 4 * initial.count >= 3 * vectors else { return }
+    let all = initial.count == vectors ? "all \(vectors)" : "\(initial.count) of \(vectors)"
+    concerns.append(
+      Concern(
+        .fresh, initial.map(\.tensor.name),
+        numbers: [.init("initial", Double(initial.count)), .init("vectors", Double(vectors))],
+        "\(all) biases and norms are at their initial values (0 or 1): hardly trained, if at all"))
+  }
+
+  private mutating func addConstants(
+    _ kind: Concern.Kind, _ entries: [Entry], _ sentence: (String, Double) -> String
+  ) {
+    let values = Dictionary(
+      entries.map { ($0.tensor.name, $0.statistics?.minimum ?? 0) }
+    ) { first, _ in first }
+    for group in NamePattern.groups(of: entries.map(\.tensor.name)) {
+      let value = values[group.names[0]] ?? 0
+      let verb = group.names.count > 1 ? "hold" : "holds"
+      concerns.append(
+        Concern(
+          kind, group.names, numbers: [.init("value", value)],
+          sentence("\(group.counted) \(verb)", value)))
+    }
+  }
+
+  /// Low-rank adapters begin with a matrix of zeros.
+  private static func startsAtZero(_ name: String) -> Bool { name.lowercased().contains("lora_") }
+
+  // MARK: Looking again
+
+  /// How many numbers of a tensor satisfy a condition, and the place of the first.
+  ///
+  /// What cannot be read counts as none.
+  private static func count(
+    in tensor: Tensor, stoppingAtFirst: Bool = false, _ condition: (Double) -> Bool
+  ) -> (count: Int, first: Int?) {
+    var (count, first): (Int, Int?) = (0, nil)
+    let block = tensor.dtype.block
+    let window = Window()
+    for part in tensor.parts() where !(stoppingAtFirst && first != nil) {
+      try? tensor.read(part, through: window) { offset, bytes in
+        guard !(stoppingAtFirst && first != nil) else { return }
+        let numbers: [Double] = Elements.decode(
+          unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }, as: tensor.dtype)
+        for (place, number) in numbers.enumerated() where condition(number) {
+          count += 1
+          if first == nil { first = offset / block.bytes * block.elements + place }
+        }
+      }
+    }
+    return (count, first)
+  }
+
+  /// The index of an element by its place in C order.
+  static func index(_ place: Int, in shape: Shape) -> [Int] {
+    shape.strides.reduce(into: (place, [Int]())) { state, stride in
+      state.1.append(state.0 / max(1, stride))
+      state.0 %= max(1, stride)
+    }.1
+  }
+
+  /// A number for a sentence: four digits.
+  static func short(_ value: Double) -> String {
+    guard value.isFinite, value != 0 else { return "\(value)" }
+    var (power, size) = (0, abs(value))
+    while size >= 10 { size /= 10; power += 1 }
+    while size < 1 { size *= 10; power -= 1 }
+    let digits = (size * 1000).rounded() / 1000
+    let sign = value < 0 ? "-" : ""
+    guard (-4...5).contains(power) else { return "\(sign)\(digits)e\(power)" }
+    var scale = 1.0
+    for _ in 0..<abs(3 - power) { scale *= 10 }
+    let rounded =
+      power <= 3 ? (abs(value) * scale).rounded() / scale : (abs(value) / scale).rounded() * scale
+    let text = "\(rounded)"
+    return sign + (text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
+  }
+}
