@@ -7,6 +7,8 @@ struct ReportTensors {
     var group: String
     /// The canonical weights that it is stored for.
     var canonical: [String]
+    /// Its place among the model's weights, which is their order of use.
+    var order: Int?
     /// Why it belongs to no part of the model, or empty.
     var note: String
     /// `nil` where its numbers cannot be decoded.
@@ -20,8 +22,12 @@ struct ReportTensors {
   /// Looks at every number once.
   init(_ checkpoint: Checkpoint, _ model: Model?, quiet: Bool) throws(CheckpointError) {
     var canonical: [String: [String]] = [:]
-    for weight in model?.weights ?? [] {
-      for source in weight.sources { canonical[source, default: []].append(weight.name) }
+    var orders: [String: Int] = [:]
+    for (order, weight) in (model?.weights ?? []).enumerated() {
+      for source in weight.sources {
+        canonical[source, default: []].append(weight.name)
+        orders[source] = orders[source] ?? order
+      }
     }
     var notes: [String: String] = [:]
     for entry in (model?.left ?? []) + (model?.redundant ?? []) {
@@ -34,7 +40,7 @@ struct ReportTensors {
       group.tensors.map {
         Row(
           tensor: $0, group: group.name, canonical: canonical[$0.name] ?? [],
-          note: notes[$0.name] ?? "")
+          order: orders[$0.name], note: notes[$0.name] ?? "")
       }
     }
     parameters = rows.reduce(0) { $0 + $1.tensor.shape.count }
@@ -46,8 +52,6 @@ struct ReportTensors {
     for (index, statistics) in zip(readable, found) { rows[index].statistics = statistics }
   }
 
-  /// Bars of a histogram.
-  private static let bins = 40
   /// What quantiles an opened row shows.
   static let shares = [0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999]
 
@@ -69,6 +73,7 @@ struct ReportTensors {
     add("canonical", row.canonical)
     add("aliases", tensor.aliases)
     add("filters", tensor.payload.filters)
+    if let order = row.order { members.append(.init("order", .number(order))) }
     if !row.group.isEmpty { members.append(.init("group", .string(row.group))) }
     if !row.note.isEmpty { members.append(.init("note", .string(row.note))) }
     guard let statistics = row.statistics else { return .object(members) }

@@ -82,7 +82,6 @@ function drawDiagram(stages, width) {
       stage.times > 1 ? drawing('tspan', {dx: 7}, `× ${stage.times}`) : null, drawing('tspan', {class: 'soft', 'font-weight': 400, dx: 10, 'font-size': 12}, told(stage))));
     let at = y + 36;
     const tops = [];
-    wire(`M${middle} ${at - 2}V${at + between - 4}`);
     stage.layers.forEach((layer, index) => {
       arrow(middle, at, at + between);
       at += between;

@@ -10,7 +10,7 @@ function headsSection() {
     `A head scores two states by W_q·W_kᵀ, whose rank is at most its key size, ${size}. Its effective rank is how many singular values hold 99 % of the energy: ${Math.min(...ranks)} to ${Math.max(...ranks)} here, ${number(mean, 3)} on average.`,
     element('h3', {}, 'Effective rank of each head'), rankTable(parts, size),
     element('h3', {}, 'Singular values, and similarity between heads'),
-    element('div', {class: 'legend'}, rampLegend(false, 'singular value: 0', 'the layer’s largest'), rampLegend(true, 'similarity: opposite', 'alike'), element('span', {}, 'Similarity is the cosine of two heads’ W_q·W_kᵀ, scaled to the largest beside the diagonal.')),
+    element('div', {class: 'legend'}, rampLegend(false, 'singular value: 0', 'the layer’s largest, by its square root'), rampLegend(true, 'similarity: opposed', 'alike'), element('span', {}, 'Similarity is the cosine of two heads’ W_q·W_kᵀ, scaled to the largest beside the diagonal.')),
     element('div', {class: 'cards heads'}, parts.map(headCard)));
 }
 
@@ -40,7 +40,7 @@ function rankTable(parts, size) {
 
 function headCard(part) {
   const largest = Math.max(...part.heads.map(head => head.singular_values[0] || 0)) || 1;
-  const values = part.heads.map(head => head.singular_values.map(value => value / largest));
+  const values = part.heads.map(head => head.singular_values.map(value => Math.sqrt(value / largest)));
   const read = element('p', {class: 'read'});
   let most = 0, pair = null;
   part.similarity.forEach((row, first) => row.forEach((value, second) => {
@@ -59,6 +59,6 @@ function headCard(part) {
   left.style.aspectRatio = '3 / 2';
   right.style.aspectRatio = '1';
   return element('div', {class: 'card'}, element('h4', {}, part.name), read, element('div', {class: 'maps'},
-    element('figure', {}, left, element('figcaption', {}, `heads ↓, ${part.key_size} singular values →`)),
-    element('figure', {}, right, element('figcaption', {}, `heads × heads, ±${number(most, 2)}`))));
+    element('figure', {}, left, element('figcaption', {}, `singular values of each head`)),
+    element('figure', {}, right, element('figcaption', {}, `similarity, ±${number(most, 2)}`))));
 }

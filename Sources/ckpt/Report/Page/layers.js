@@ -15,7 +15,9 @@ function roles() {
   const least = data.model.family ? 2 : 3;
   const all = [...found.values()].filter(role => new Set(role.points.map(point => point.layer)).size === role.points.length && role.points.length >= least);
   for (const role of all) role.points.sort((a, b) => a.layer - b.layer);
-  return all;
+  // In the family's order, where it has one.
+  const order = role => role.points[0].tensor.order ?? Infinity;
+  return all.map((role, index) => [role, index]).sort(([a, i], [b, j]) => order(a) === order(b) ? i - j : order(a) - order(b)).map(([role]) => role);
 }
 
 function layersSection() {
@@ -32,11 +34,11 @@ function layersSection() {
 
 function ownParts() {
   const quantile = index => point => point.tensor.quantiles[index];
-  const band = point => [quantile(1)(point), quantile(7)(point)];
+  const outer = point => [quantile(1)(point), quantile(7)(point)], inner = point => [quantile(2)(point), quantile(6)(point)];
   return {
     lead: 'One plot for each weight, the layers from left to right: how large it is as a whole, and how its numbers are spread. What leaves its neighbours is worth a look. Arrow keys read a plot, Enter opens the tensor.',
     legend: element('div', {class: 'legend'}, element('span', {}, element('i', {class: 'l'}), 'L2 norm; median'), element('span', {}, element('i', {class: 'band'}), '5 % to 95 % of the numbers'), element('span', {}, element('i', {class: 'outer'}), '1 % to 99 %')),
-    plots: () => [linePart('L2 norm', point => point.tensor.l2), bandPart('spread of the numbers', band, point => [quantile(1)(point), quantile(7)(point)], quantile(4))],
+    plots: () => [linePart('L2 norm', point => point.tensor.l2), bandPart('spread of the numbers', outer, inner, quantile(4))],
     read(role, point) {
       if (point) return `layer ${point.layer}: norm ${number(point.tensor.l2)}, standard deviation ${number(point.tensor.std)}, 1 % ${number(quantile(1)(point), 3)} to 99 % ${number(quantile(7)(point), 3)}`;
       const norms = role.points.map(each => each.tensor.l2);

@@ -3,9 +3,8 @@
 
 function overviewHead() {
   const model = data.model, top = document.getElementById('top');
-  const kind = model.family ? `${model.family}${model.dialect ? `, as ${model.dialect} names it` : ''}` : 'of no known family';
-  top.append(element('h1', {}, model.name || model.path),
-    element('p', {class: 'soft'}, `A ${model.format} checkpoint, ${kind}.`));
+  const kind = [model.family || 'no known family', model.dialect ? `${model.dialect} names` : null, `${model.format} format`];
+  top.append(element('h1', {}, model.name || model.path), element('p', {class: 'soft'}, kind.filter(Boolean).join(' · ')));
   const types = tally(data.tensors, tensor => tensor.dtype);
   const size = sum(data.tensors.map(tensor => tensor.bytes)), count = sum(data.tensors.map(tensor => product(tensor.shape)));
   const figures = [
@@ -65,7 +64,7 @@ function overviewSection() {
   ]), element('h3', {}, 'Bytes by type'), element('table', {class: 'plain', id: 'types'}, element('tbody', {}, types.map(([type, count, size]) =>
     element('tr', {}, element('th', {scope: 'row'}, type), element('td', {class: 'n'}, bytes(size)), element('td', {class: 'n'}, plural(count, 'tensor')), element('td', {}, shareBar(size / whole)))))), partsTable()];
   const right = model.config && model.config.length ? [element('h3', {}, 'Configuration'), element('table', {class: 'plain', id: 'config'},
-    element('tbody', {}, model.config.map(entry => element('tr', {title: entry.meaning}, element('th', {scope: 'row', class: 'mono'}, entry.key),
+    element('tbody', {}, [...model.config].sort((a, b) => (a.origin === 'assumed') - (b.origin === 'assumed')).map(entry => element('tr', {title: entry.meaning}, element('th', {scope: 'row', class: 'mono'}, entry.key),
       element('td', {class: 'mono'}, valueText(entry.value)), element('td', {class: 'tag' + (entry.origin === 'assumed' ? ' assumed' : '')}, entry.origin)))))] : null;
   section('overview', 'Overview', 'What it is', assumed.length ? `${plural(assumed.length, 'value')} of the configuration ${assumed.length === 1 ? 'is' : 'are'} assumed, because the file leaves ${assumed.length === 1 ? 'it' : 'them'} open.` : null,
     element('div', {class: 'columns'}, element('div', {}, left), right ? element('div', {}, right) : null));
@@ -82,6 +81,7 @@ function warningsSection() {
 
 /** The part that a tensor belongs to in a map of sizes. */
 function parcelOf(tensor) {
+  if (tensor.note) return tensor.note;
   const name = (tensor.canonical || [])[0] || tensor.name;
   const parts = name.split(/[.\/]/);
   const found = layerNumber.exec(name);
@@ -121,16 +121,19 @@ function sizesSection() {
     if (!groups.has(key)) groups.set(key, {name: key, size: 0, tensors: []});
     const group = groups.get(key);
     group.size += tensor.bytes;
-    group.tensors.push({tensor, name: ((tensor.canonical || [])[0] || tensor.name).slice(key.length).replace(/^[.\/]/, ''), size: tensor.bytes});
+    group.tensors.push({tensor, name: tensor.note ? tensor.name : ((tensor.canonical || [])[0] || tensor.name).slice(key.length).replace(/^[.\/]/, ''), size: tensor.bytes});
   }
   const whole = sum([...groups.values()].map(group => group.size));
   if (whole === 0 || data.tensors.length < 2) return;
   const holder = element('div', {class: 'drawing', id: 'sizes-map'});
-  section('sizes', 'Sizes', 'Where the bytes are', 'Each area is as large as what is stored. A click shows the tensors.', holder);
+  const node = section('sizes', 'Sizes', 'Where the bytes are', 'Each area is as large as what is stored. A click shows the tensors.', holder);
+  const drawn = document.getElementById('architecture');
+  if (drawn) { const pair = element('div', {class: 'pair'}); drawn.before(pair); pair.append(drawn, node); }
   onWidth(holder, width => {
-    const height = Math.round(Math.max(240, Math.min(420, width * 0.36)));
+    const isBeside = matchMedia('(min-width: 1200px)').matches && data.model.diagram;
+    const height = Math.round(isBeside ? width * 1.25 : Math.max(240, Math.min(420, width * 0.36)));
     const root = drawing('svg', {viewBox: `0 0 ${width} ${height}`, width, height, role: 'group', 'aria-label': 'Areas by size'});
-    const fit = (text, room) => room < 26 ? '' : text.length * 6.6 <= room ? text : text.slice(0, Math.max(0, Math.floor(room / 6.6) - 1)) + '…';
+    const fit = (text, room) => room < 26 ? '' : text.length * 6.6 <= room ? text : room < 40 ? '' : text.slice(0, Math.max(0, Math.floor(room / 6.6) - 1)) + '…';
     squarify([...groups.values()], 0, 0, width, height, (group, x, y, w, h) => {
       const show = () => showTensors(group.name);
       const node = drawing('g', {class: 'parcel', role: 'link', tabindex: w * h > 600 ? 0 : null, 'aria-label': `${group.name}, ${bytes(group.size)}`,

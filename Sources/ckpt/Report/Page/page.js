@@ -26,12 +26,16 @@ function bar() {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', event => {
     if (!remembered()) { setTheme(event.matches ? 'dark' : 'light'); name(); }
   });
+  // The link of the first section in the middle of the screen is marked.
   const seen = new Set();
-  new IntersectionObserver(entries => {
+  const watch = new IntersectionObserver(entries => {
     for (const entry of entries) if (entry.isIntersecting) seen.add(entry.target.id); else seen.delete(entry.target.id);
     const first = sections.find(one => seen.has(one.id));
-    for (const link of nav.querySelectorAll('a')) link.toggleAttribute('aria-current', Boolean(first) && link.hash === '#' + first.id);
-  }, {rootMargin: '-20% 0px -60% 0px'}).observe.length;
+    for (const link of nav.querySelectorAll('a')) {
+      if (first && link.hash === '#' + first.id) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
+    }
+  }, {rootMargin: '-20% 0px -60% 0px'});
+  for (const one of sections) watch.observe(document.getElementById(one.id));
 }
 
 setTheme(remembered() || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));

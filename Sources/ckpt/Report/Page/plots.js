@@ -5,7 +5,8 @@
 function sparkline(histogram) {
   const counts = histogram.counts, most = Math.max(...counts), width = 88 / counts.length;
   let path = '';
-  counts.forEach((count, index) => {
+  if (counts.length === 1) path = 'M42 20v-19h4v19z';
+  else counts.forEach((count, index) => {
     if (!count) return;
     const height = Math.max(1, 19 * count / most);
     path += `M${(index * width).toFixed(1)} 20v${-height.toFixed(1)}h${width.toFixed(1)}v${height.toFixed(1)}z`;
@@ -23,8 +24,13 @@ function ticks(low, high, count) {
   return found;
 }
 
-/** A tick as short as it can be. */
-const short = value => number(Number(value.toPrecision(3)), 3).replace(/(\.\d*?)0+(?=$|e)/, '$1').replace(/\.(?=$|e)/, '');
+/** A tick as short as it can be, with as many digits as tell it from its neighbours. */
+function tickText(value, step) {
+  if (value === 0 || !(step > 0)) return short(value);
+  const digits = Math.max(1, Math.min(9, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step)) + 1));
+  return short(value, digits);
+}
+const short = (value, digits = 3) => number(Number(value.toPrecision(digits)), digits).replace(/(\.\d*?)0+(?=$|e)/, '$1').replace(/\.(?=$|e)/, '');
 
 /** A large histogram with median and quantiles marked; a second one is drawn over it as an outline. */
 function histogramPlot(tensor, other) {
@@ -34,9 +40,10 @@ function histogramPlot(tensor, other) {
   if (!(high > low)) { const pad = Math.abs(low) * 0.5 || 1; low -= pad; high += pad; }
   const x = value => left + (value - low) / (high - low) * (width - 2 * left);
   const root = drawing('svg', {class: 'plot', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `Histogram of ${tensor.name}`});
-  for (const tick of ticks(low, high, 8)) {
+  const marks = ticks(low, high, 8);
+  for (const tick of marks) {
     root.append(drawing('line', {class: 'grid', x1: x(tick), x2: x(tick), y1: top, y2: height - bottom}),
-      drawing('text', {x: x(tick), y: height - 8, 'text-anchor': 'middle'}, short(tick)));
+      drawing('text', {x: x(tick), y: height - 8, 'text-anchor': 'middle'}, tickText(tick, marks[1] - marks[0])));
   }
   all.forEach((one, order) => {
     const {counts, low: from, high: to} = one.histogram;
@@ -87,15 +94,18 @@ function layerPlot(title, points, parts, read, open) {
     if (part.fromZero) { low = Math.min(0, low); high = Math.max(0, high); }
     if (!(high > low)) { const pad = Math.abs(low) * 0.1 || 1; low -= pad; high += pad; }
     const y = value => base - (value - low) / (high - low) * each;
-    for (const tick of ticks(low, high, 3)) {
+    const marks = ticks(low, high, 3);
+    for (const tick of marks) {
       root.append(drawing('line', {class: 'grid', x1: left, x2: width - right, y1: y(tick), y2: y(tick)}),
-        drawing('text', {x: left - 5, y: y(tick) + 3.5, 'text-anchor': 'end'}, short(tick)));
+        drawing('text', {x: left - 5, y: y(tick) + 3.5, 'text-anchor': 'end'}, tickText(tick, marks[1] - marks[0])));
     }
     root.append(drawing('text', {x: left, y: top - 4}, part.title));
     part.draw(root, points, x, y);
   });
-  const count = Math.min(last - first + 1, 7);
-  const labelled = new Set(count < 2 ? [first] : Array.from({length: count}, (_, i) => Math.round(first + i * (last - first) / (count - 1))));
+  // Layers at equal steps, as many as there is room for.
+  const step = [1, 2, 3, 4, 5, 10, 20, 25, 50, 100].find(size => (last - first) / size <= 7) || last - first;
+  const labelled = [];
+  for (let layer = first; layer <= last; layer += step) labelled.push(layer);
   for (const layer of labelled) root.append(drawing('text', {x: x(layer), y: height - 5, 'text-anchor': 'middle'}, String(layer)));
   const cursor = drawing('line', {class: 'cursor', y1: gap - 2, y2: height - bottom});
   root.append(cursor);
@@ -147,9 +157,9 @@ function bandPart(title, outer, inner, middle) {
     const back = points.map(point => `${x(point.layer).toFixed(1)} ${y(range(point)[0]).toFixed(1)}`).reverse();
     return 'M' + there.concat(back).join('L') + 'z';
   };
-  return {title, low: point => inner(point)[0], high: point => inner(point)[1], draw(root, points, x, y) {
-    if (outer) root.append(drawing('path', {class: 'outer', d: area(points, outer, x, y)}));
-    root.append(drawing('path', {class: 'band', d: area(points, inner, x, y)}),
+  return {title, low: point => outer(point)[0], high: point => outer(point)[1], draw(root, points, x, y) {
+    root.append(drawing('path', {class: 'outer', d: area(points, outer, x, y)}),
+      drawing('path', {class: 'band', d: area(points, inner, x, y)}),
       drawing('path', {class: 'line', d: 'M' + points.map(point => `${x(point.layer).toFixed(1)} ${y(middle(point)).toFixed(1)}`).join('L')}));
   }};
 }

@@ -11,7 +11,7 @@ const ownColumns = [
   {key: 'dtype', label: 'Type', about: 'Type of an element', isText: true, value: tensor => tensor.dtype},
   {key: 'shape', label: 'Shape', about: 'Elements by axis', value: tensor => product(tensor.shape), text: (_, tensor) => shapeText(tensor.shape)},
   {key: 'size', label: 'Size', about: 'Bytes as stored', value: tensor => tensor.bytes, text: value => bytes(value)},
-  {key: 'histogram', label: 'Histogram', about: 'The numbers between their 0.1 % and 99.9 % quantiles; sorts by kurtosis-free spread: (p99 − p1) / standard deviation', value: tensor => tensor.quantiles && tensor.std ? (tensor.quantiles[7] - tensor.quantiles[1]) / tensor.std : null, node: tensor => tensor.histogram ? sparkline(tensor.histogram) : ''},
+  {key: 'histogram', label: 'Histogram', about: 'The numbers between their 0.1 % and 99.9 % quantiles; sorts by (p99 − p1) / standard deviation, which is 4.65 for a normal distribution and less with heavy tails', value: tensor => tensor.quantiles && tensor.std ? (tensor.quantiles[7] - tensor.quantiles[1]) / tensor.std : null, node: tensor => tensor.histogram ? sparkline(tensor.histogram) : ''},
   {key: 'min', label: 'Min', about: 'Least finite number', value: tensor => tensor.min},
   {key: 'max', label: 'Max', about: 'Greatest finite number', value: tensor => tensor.max},
   {key: 'mean', label: 'Mean', about: 'Mean of the finite numbers', value: tensor => tensor.mean},
@@ -142,7 +142,7 @@ function rowNode(row) {
   for (const column of table.columns) {
     const value = column.value(tensor);
     if (column.key === 'name') {
-      node.append(element('th', {scope: 'row'}, element('button', {type: 'button', class: 'name', tabindex: -1, title: tensor.name, 'aria-expanded': table.open.has(row.index) ? 'true' : 'false'}, element('span', {}, tensor.name))));
+      node.append(element('th', {scope: 'row'}, element('button', {type: 'button', class: 'name', tabindex: -1, title: tensor.name, 'aria-expanded': table.open.has(row.index) ? 'true' : 'false'}, element('span', {}, element('bdi', {}, tensor.name)))));
     } else if (column.node) node.append(element('td', {}, column.node(tensor)));
     else {
       const style = column.isText ? 't' + (column.key === 'canonical' ? ' canon' : '') : column.isBad && value > 0 ? 'bad' : column.isCount && value === 0 ? 'zero' : null;
@@ -208,7 +208,7 @@ function detailNode(row) {
     plots.append(element('h4', {}, other ? 'Histogram: the first filled, the second as a line' : 'Histogram'), histogramPlot(tensor, other),
       element('p', {class: 'axis'}, one.high > one.low ? `${outside}, ${number(one.low)} to ${number(one.high)}, in ${one.counts.length} bars` : 'all numbers are the same', tensor.sample ? `; of a sample of ${grouped(tensor.sample)}` : '; of every number'));
   } else plots.append(element('p', {class: 'note'}, tensor.count === 0 || product(tensor.shape) === 0 ? 'It holds no numbers.' : tensor.count === undefined ? 'Its numbers cannot be decoded.' : 'None of its numbers is finite.'));
-  const cell = value => element('td', {class: 'n'}, number(value, 7)), names = data.shares.map(share => share === 0.5 ? 'median' : `${number(100 * share, 3)} %`);
+  const cell = value => element('td', {class: 'n'}, number(value, 7)), names = data.shares.map(share => share === 0.5 ? 'median' : `${short(100 * share)} %`);
   const line = (name, key) => element('tr', {}, element('th', {scope: 'row'}, name), cell(tensor[key]), other ? cell(other[key]) : null);
   const counts = [['numbers', 'count'], ['zeros', 'zeros'], ['negative zeros', 'negative_zeros'], ['subnormals', 'subnormals'], ['NaN', 'nan'], ['+Inf', 'positive_inf']];
   const numbers = element('div', {}, element('h4', {}, 'Numbers'), element('table', {class: 'plain'},
