@@ -62,4 +62,25 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
+/// The second of two models, where a command takes two.
+struct SecondModelOptions: ParsableArguments {
+  @Option(help: "The second model's format.") var formatB: String?
+  @Option(help: "The second model's dialect.") var dialectB: String?
+  @Option(help: "The second model's family.") var familyB: String?
+  @Option(help: "The second model's configuration file.") var configB: String?
+  @Option(name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.")
+  var settingsB: [String] = []
+
+  func reading() throws -> ModelReader.Options {
+    var reading = ModelReader.Options()
+    reading.format = formatB
+    reading.dialect = dialectB
+    reading.family = familyB
+    reading.configurationPath = configB
+    reading.settings = try ModelOptions.pairs(settingsB, flag: "--set-b")
+    return reading
+  }
+}
+
 extension AttentionMaskKind: ExpressibleByArgument {}
+extension CheckpointDifference.Matching: ExpressibleByArgument {}

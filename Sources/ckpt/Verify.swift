@@ -23,12 +23,7 @@ struct Verify: ParsableCommand, JSONCommand {
   @Option(help: "Seed of the probes.") var seed: UInt64 = 1
   @Option(help: "Threads.") var threads: Int?
   @OptionGroup var options: ModelOptions
-  @Option(help: "The second model's format.") var formatB: String?
-  @Option(help: "The second model's dialect.") var dialectB: String?
-  @Option(help: "The second model's family.") var familyB: String?
-  @Option(help: "The second model's configuration file.") var configB: String?
-  @Option(name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.")
-  var settingsB: [String] = []
+  @OptionGroup var optionsB: SecondModelOptions
   @OptionGroup var output: OutputFlags
 
   enum Judge: String, ExpressibleByArgument { case f64 }
@@ -41,7 +36,7 @@ struct Verify: ParsableCommand, JSONCommand {
 
   func run() throws {
     let first = try Opening(a, options: options.reading()).model()
-    let second = try Opening(b, options: readingB()).model()
+    let second = try Opening(b, options: optionsB.reading()).model()
     let given = try inputs.map { try Arrays.read($0) }
     let names = given.map { Array($0.keys) } ?? []
     let source = try RunnableModel(first, mask: mask, inputs: names)
@@ -70,16 +65,6 @@ struct Verify: ParsableCommand, JSONCommand {
       report.print(perLayer: perLayer)
     }
     if !verification.passed { throw ExitCode(1) }
-  }
-
-  private func readingB() throws -> ModelReader.Options {
-    var reading = ModelReader.Options()
-    reading.format = formatB
-    reading.dialect = dialectB
-    reading.family = familyB
-    reading.configurationPath = configB
-    reading.settings = try ModelOptions.pairs(settingsB, flag: "--set-b")
-    return reading
   }
 }
 

@@ -26,6 +26,28 @@ extension FamilyArchitecture {
     Set(appliedAttentions.flatMap { attention in parts.map { "\(attention).\($0)" } })
   }
 
+  /// Each weight by the place where it is used: `layers.3.…` also where layers are shared.
+  public func uses(of weights: some Collection<String>) -> [String: String] {
+    var uses: [String: String] = [:]
+    let blocks = Set(configuration.blocks)
+    // What stands behind the block's name, for each stored block.
+    var parts: [String: [Substring]] = [:]
+    for name in weights {
+      // `layers.3` and `groups.0.1` are the first two and three parts of a name.
+      let ends = name.indices.filter { name[$0] == "." }
+      guard let end = ends.prefix(3).first(where: { blocks.contains(String(name[..<$0])) }) else {
+        uses[name] = name
+        continue
+      }
+      parts[String(name[..<end]), default: []].append(name[end...])
+    }
+    for depth in 0..<configuration.depth {
+      let block = configuration.block(at: depth)
+      for part in parts[block] ?? [] { uses["layers.\(depth)\(part)"] = "\(block)\(part)" }
+    }
+    return uses
+  }
+
   private var decoderBlocks: [String] {
     configuration.hasDecoder
       ? (0..<configuration.decoderLayers).map { "decoder.layers.\($0)" } : []

@@ -21,11 +21,12 @@ public struct CheckpointDifference: Sendable {
   public var parts: [Part]
   /// What the numbers amount to.
   public var verdict: Verdict
+  public var evidence: Evidence
+  /// Whether nothing differs beyond the tolerance, no tensor is without partner, and the two state the same
+  /// of themselves.
+  public var isEqual: Bool
   /// What people should know: what was not compared, what was taken for granted.
   public var notes: [String]
-
-  /// Whether nothing differs beyond the tolerance and no tensor is without partner.
-  public var isEqual: Bool { verdict.isEqual }
 
   /// One of the two checkpoints.
   public struct Side: Sendable, Equatable {
@@ -38,7 +39,7 @@ public struct CheckpointDifference: Sendable {
     public var tensors: Int
     public var parameters: Int
     public var bytes: Int
-    /// Bytes by element type, the largest first.
+    /// Element types, the one with the most bytes first.
     public var dtypes: [DType]
   }
 
@@ -219,18 +220,7 @@ public struct CheckpointDifference: Sendable {
 
 extension CheckpointDifference {
   /// What two checkpoints are to each other.
-  public struct Verdict: Sendable {
-    public var kind: Kind
-    /// Whether the exit code is 0.
-    public var isEqual: Bool
-    /// One sentence, for people.
-    public var summary: String
-    /// What speaks for it, a line each.
-    public var evidence: [String]
-  }
-
-  /// The kinds of verdict.
-  public enum Kind: String, Sendable, CaseIterable {
+  public enum Verdict: String, Sendable, CaseIterable {
     /// The same tensors with the same names, to the bit.
     case identical
     /// The same weights under other names, in other layouts or types.
@@ -241,13 +231,13 @@ extension CheckpointDifference {
     case withinTolerance = "within-tolerance"
     /// The same weights, rounded to a narrower type.
     case rounded
-    /// What both have is the same, and one has more.
+    /// What both have is the same, and one of them, or each, has more.
     case subset
-    /// Tables have other rows, and all else is the same.
+    /// Tables have other rows, those that both have are the same, and so is all else.
     case resized
     /// Few values differ.
     case edited
-    /// Trained on from the other: nearly every value differs, and none by much.
+    /// Trained on from the other: many values differ, and weights still point the same way.
     case fineTuned = "fine-tuned"
     /// The same tensors with other weights: trained apart.
     case unrelated
@@ -255,5 +245,26 @@ extension CheckpointDifference {
     case disjoint
     /// None of these.
     case different
+  }
+
+  /// The numbers from which the verdict was drawn.
+  public struct Evidence: Sendable, Equatable {
+    /// Numbers in all pairs that were compared, and those that differ and that are beyond the tolerance.
+    public var numbers = 0
+    public var differing = 0
+    public var beyond = 0
+    /// Pairs of matrices (two axes or more) that were compared, those that point the same way (cosine at
+    /// least ``nearCosine``), and those that have nothing to do with each other (at most ``farCosine``).
+    public var matrices = 0
+    public var near = 0
+    public var far = 0
+    /// The median of ‖Δ‖ / ‖A‖ and of the cosine over matrices that changed.
+    public var typicalChange: Double?
+    public var typicalCosine: Double?
+    /// The pair whose matrix changed most, relative to its norm, of those that are near.
+    public var mostChanged: String?
+
+    public static let nearCosine = 0.9
+    public static let farCosine = 0.3
   }
 }

@@ -277,24 +277,5 @@ extension RunnableModel {
   /// Each weight by the place where it is used: `layers.3.…` also where layers are shared.
   ///
   /// Weights that only decoding needs (a CRF's transitions) are among them.
-  var weightUses: [String: String] {
-    var uses: [String: String] = [:]
-    let blocks = Set(architecture.configuration.blocks)
-    // What stands behind the block's name, for each stored block.
-    var parts: [String: [Substring]] = [:]
-    for name in weightNames {
-      // `layers.3` and `groups.0.1` are the first two and three parts of a name.
-      let ends = name.indices.filter { name[$0] == "." }
-      guard let end = ends.prefix(3).first(where: { blocks.contains(String(name[..<$0])) }) else {
-        uses[name] = name
-        continue
-      }
-      parts[String(name[..<end]), default: []].append(name[end...])
-    }
-    for depth in 0..<architecture.configuration.depth {
-      let block = architecture.configuration.block(at: depth)
-      for part in parts[block] ?? [] { uses["layers.\(depth)\(part)"] = "\(block)\(part)" }
-    }
-    return uses
-  }
+  var weightUses: [String: String] { architecture.uses(of: weightNames) }
 }

@@ -1,0 +1,377 @@
+extension CheckpointDifference {
+  /// How to compare.
+  public struct Options: Sendable {
+    /// `nil`: by meaning where both models are understood, otherwise by name.
+    public var matching: Matching?
+    /// Whether tensors that are left without partner are looked for by shape and content.
+    public var guess = false
+    public var tolerance = Tolerance.exact
+    /// Only tensors one of whose names matches; all where there are none.
+    public var only: [Glob] = []
+    public var threads: Int?
+
+    public init() {}
+  }
+
+  /// Compares two checkpoints.
+  ///
+  /// - Parameter progress: called from any thread with the bytes that were read since it was last called.
+  /// - Throws: ``CheckpointError`` when a tensor cannot be read, or when they are to be matched by meaning and
+  ///   one is not understood.
+  public init(
+    _ first: Opening, _ second: Opening, options: Options = Options(),
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws(CheckpointError) {
+    var notes: [String] = []
+    var match = Match()
+    var models: (Model, Model)?
+    if options.matching != .name {
+      models = try CheckpointDifference.understood(
+        first, second, isForced: options.matching == .meaning, notes: &notes)
+    }
+    if let (a, b) = models {
+      matching = .meaning
+      match = Match(a, first.checkpoint, b, second.checkpoint)
+      settings = try CheckpointDifference.settings(a, b)
+    } else {
+      matching = .name
+      match = Match(first.checkpoint, second.checkpoint)
+      settings = []
+    }
+    match.keep(options.only)
+    self.first = Side(first.checkpoint, models?.0)
+    self.second = Side(second.checkpoint, models?.1)
+    for side in [first.checkpoint, second.checkpoint] {
+      for entry in side.unreadable {
+        notes.append("\(entry.name) of \(side.path) is left out: \(entry.reason)")
+      }
+    }
+    tolerance = options.tolerance
+
+    var pairs = try match.measured(options, progress)
+    let leftover = (
+      first: match.onlyInFirst.filter { options.guess || $0.isCarried },
+      second: match.onlyInSecond.filter { options.guess || $0.isCarried }
+    )
+    var guess = DifferenceGuess()
+    if !leftover.first.isEmpty || !leftover.second.isEmpty {
+      guess = try DifferenceGuess(
+        leftover.first, leftover.second, matched: match.pairs, options: options,
+        progress: progress)
+      pairs += guess.pairs
+    }
+    func rest(_ members: [Member], _ found: Set<String>, _ copies: [String: String]) -> [Entry] {
+      members.filter { !found.contains($0.entry.name) }.map { member in
+        var entry = member.entry
+        entry.copyOf = copies[entry.name]
+        return entry
+      }
+    }
+    onlyInFirst = rest(match.onlyInFirst, guess.firstNames, guess.firstCopies)
+    onlyInSecond = rest(match.onlyInSecond, guess.secondNames, guess.secondCopies)
+    redundantInFirst = match.redundantInFirst
+    redundantInSecond = match.redundantInSecond
+    // Guessed pairs stand where the first checkpoint has them.
+    let order = Dictionary(
+      first.checkpoint.tensors.enumerated().map { ($1.name, $0) }
+    ) { first, _ in first }
+    if !guess.pairs.isEmpty, matching == .name {
+      pairs = pairs.enumerated().sorted {
+        (order[$0.element.first.name] ?? 0, $0.offset) < (order[$1.element.first.name] ?? 0, $1.offset)
+      }.map(\.element)
+    }
+    self.pairs = pairs
+    self.notes = notes
+    parts = Part.all(pairs)
+    evidence = Evidence(pairs)
+    (verdict, isEqual) = (.different, false)
+    (verdict, isEqual) = judged()
+  }
+
+  /// Both models, or `nil` where one is not understood.
+  private static func understood(
+    _ first: Opening, _ second: Opening, isForced: Bool, notes: inout [String]
+  ) throws(CheckpointError) -> (Model, Model)? {
+    var models: [Model] = []
+    for opening in [first, second] {
+      do throws(CheckpointError) {
+        models.append(try opening.model())
+      } catch {
+        guard !isForced, error.kind != .usage else { throw error }
+        if error.kind == .notRecognised {
+          notes.append("\(opening.checkpoint.path) is of no known dialect, so names are matched as they are")
+        } else {
+          notes.append("names are matched as they are, because \(error.description)")
+        }
+      }
+    }
+    guard models.count == 2 else { return nil }
+    return (models[0], models[1])
+  }
+
+  /// What the two say differently of themselves.
+  private static func settings(_ a: Model, _ b: Model) throws(CheckpointError) -> [Setting] {
+    let origins = [a, b].map { model in
+      Dictionary(model.settings.map { ($0.key, $0.origin) }) { _, last in last }
+    }
+    func isStated(_ key: String) -> Bool {
+      // Heads and depth are told by the weights.
+      key == "heads" || key == "applied layers"
+        || origins.allSatisfy { ($0[key] ?? .assumed) != .assumed }
+    }
+    return try Disagreement.between(
+      a.architecture, b.architecture, dialects: (a.dialect, b.dialect)
+    ).map {
+      Setting(
+        key: $0.subject, first: $0.source, second: $0.result, isAssumed: !isStated($0.subject))
+    }
+  }
+}
+
+extension CheckpointDifference.Side {
+  init(_ checkpoint: Checkpoint, _ model: Model?) {
+    path = checkpoint.path
+    format = checkpoint.format
+    dialect = model?.dialect
+    family = model?.architecture.family
+    tensors = checkpoint.tensors.count
+    parameters = checkpoint.tensors.reduce(0) { $0 + $1.shape.count }
+    bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+    var sizes: [DType: Int] = [:]
+    for tensor in checkpoint.tensors { sizes[tensor.dtype, default: 0] += tensor.byteCount }
+    dtypes = sizes.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }.map(\.key)
+  }
+}
+
+/// A tensor that looks for its partner.
+struct Member: Sendable {
+  var entry: CheckpointDifference.Entry
+  /// As it is compared: in canonical layout where the meaning is known.
+  var tensor: Tensor
+  var aliases: [String] = []
+  /// Whether it is one of no known meaning in a model that is understood otherwise.
+  var isCarried = false
+
+  /// A stored tensor as it is.
+  init(_ tensor: Tensor, reason: String? = nil, isCarried: Bool = false) {
+    entry = .init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, reason: reason)
+    self.tensor = tensor
+    aliases = tensor.aliases
+    self.isCarried = isCarried
+  }
+
+  func matches(_ globs: [Glob]) -> Bool {
+    let names = [entry.name] + aliases + [entry.canonical].compactMap(\.self)
+    return globs.contains { glob in names.contains(where: glob.matches) }
+  }
+}
+
+/// Two members that belong together.
+struct MemberPair: Sendable {
+  var first: Member
+  var second: Member
+  var ground: CheckpointDifference.Ground
+}
+
+/// Which tensors of two checkpoints belong together.
+struct Match: Sendable {
+  var pairs: [MemberPair] = []
+  var onlyInFirst: [Member] = []
+  var onlyInSecond: [Member] = []
+  var redundantInFirst: [CheckpointDifference.Entry] = []
+  var redundantInSecond: [CheckpointDifference.Entry] = []
+
+  init() {}
+
+  /// By stored names, then by aliases.
+  init(_ first: Checkpoint, _ second: Checkpoint) {
+    match(
+      first.tensors.map { Member($0) }, second.tensors.map { Member($0) }, ground: .name,
+      key: \.entry.name)
+  }
+
+  /// By what the weights are for; tensors of no known meaning by their names.
+  init(_ a: Model, _ first: Checkpoint, _ b: Model, _ second: Checkpoint) {
+    // Where one shares layers and the other does not, weights are compared wherever they are used.
+    let isShared = [a, b].map { $0.architecture.configuration.groups != nil }
+    let byUse =
+      isShared[0] != isShared[1]
+      || (isShared[0] && a.architecture.configuration.blocks != b.architecture.configuration.blocks)
+    match(
+      Match.weights(a, first, byUse: byUse), Match.weights(b, second, byUse: byUse),
+      ground: .meaning, key: { $0.entry.canonical ?? "" })
+    func others(_ model: Model) -> [Member] {
+      model.carried.flatMap(\.tensors).map { Member($0, isCarried: true) }
+        + model.left.map { Member($0.tensor, reason: $0.reason) }
+    }
+    match(others(a), others(b), ground: .name, key: { Match.bare($0.entry.name) })
+    func redundant(_ model: Model) -> [CheckpointDifference.Entry] {
+      model.redundant.map { Member($0.tensor, reason: $0.reason).entry }
+    }
+    (redundantInFirst, redundantInSecond) = (redundant(a), redundant(b))
+  }
+
+  /// Adds what two lists have in common to the pairs, and the rest to what only one has.
+  private mutating func match(
+    _ mine: [Member], _ theirs: [Member], ground: CheckpointDifference.Ground,
+    key: (Member) -> String
+  ) {
+    var places: [String: Int] = [:]
+    for (index, member) in theirs.enumerated() where places[key(member)] == nil {
+      places[key(member)] = index
+    }
+    var taken: Set<Int> = []
+    var partners = mine.map { member -> Int? in
+      guard let place = places[key(member)], taken.insert(place).inserted else { return nil }
+      return place
+    }
+    var grounds = [CheckpointDifference.Ground](repeating: ground, count: mine.count)
+    if ground == .name, partners.contains(nil), taken.count < theirs.count {
+      var aliases: [String: Int] = [:]
+      for (index, member) in theirs.enumerated() where !taken.contains(index) {
+        for name in [member.entry.name] + member.aliases { aliases[name] = index }
+      }
+      for index in mine.indices where partners[index] == nil {
+        let names = [mine[index].entry.name] + mine[index].aliases
+        if let place = names.compactMap({ aliases[$0] }).first(where: { !taken.contains($0) }) {
+          taken.insert(place)
+          (partners[index], grounds[index]) = (place, .alias)
+        }
+      }
+    }
+    for (index, partner) in partners.enumerated() {
+      if let partner {
+        pairs.append(
+          MemberPair(first: mine[index], second: theirs[partner], ground: grounds[index]))
+      } else {
+        onlyInFirst.append(mine[index])
+      }
+    }
+    onlyInSecond += theirs.indices.filter { !taken.contains($0) }.map { theirs[$0] }
+  }
+
+  /// Canonical weights, each with the stored tensor that it is made of.
+  private static func weights(_ model: Model, _ checkpoint: Checkpoint, byUse: Bool) -> [Member] {
+    let stored = Dictionary(checkpoint.tensors.map { ($0.name, $0) }) { first, _ in first }
+    var uses: [String: [String]] = [:]
+    if byUse {
+      for (use, name) in model.architecture.uses(of: model.weights.map(\.name)) {
+        uses[name, default: []].append(use)
+      }
+    }
+    return model.weights.flatMap { weight -> [Member] in
+      let source = weight.sources.count == 1 ? stored[weight.sources[0]] : nil
+      let name =
+        weight.sources.isEmpty ? weight.name : weight.sources.joined(separator: " + ")
+      let names = byUse ? uses[weight.name] ?? [] : [weight.name]
+      return names.sorted(by: Natural.less).map { canonical in
+        var member = Member(weight.tensor)
+        member.entry = .init(
+          name: name, canonical: canonical, dtype: source?.dtype ?? weight.tensor.dtype,
+          shape: source?.shape ?? weight.tensor.shape,
+          reason: weight.sources.isEmpty ? "computed, not stored" : nil)
+        member.aliases = source?.aliases ?? []
+        return member
+      }
+    }
+  }
+
+  /// A name without the group that a whole-model file has, or that a tensor of none gets in HDF5.
+  private static func bare(_ name: String) -> String {
+    for group in ["model_weights/", "carried/"] where name.hasPrefix(group) {
+      return String(name.dropFirst(group.count))
+    }
+    return name
+  }
+
+  /// Leaves out what no glob matches.
+  mutating func keep(_ globs: [Glob]) {
+    guard !globs.isEmpty else { return }
+    pairs = pairs.filter { $0.first.matches(globs) || $0.second.matches(globs) }
+    onlyInFirst = onlyInFirst.filter { $0.matches(globs) }
+    onlyInSecond = onlyInSecond.filter { $0.matches(globs) }
+    redundantInFirst = []
+    redundantInSecond = []
+  }
+}
+
+// MARK: Numbers of what was matched
+
+extension Match {
+  /// The pairs with their numbers.
+  func measured(
+    _ options: CheckpointDifference.Options, _ progress: (@Sendable (Int) -> Void)?
+  ) throws(CheckpointError) -> [CheckpointDifference.Pair] {
+    let arranged = pairs.map { ArrangedPair($0) }
+    let able = arranged.indices.filter { arranged[$0].isComparable }
+    var differences = [TensorDifference?](repeating: nil, count: pairs.count)
+    let found = try TensorDifference.of(
+      able.map { (arranged[$0].first, arranged[$0].second) }, tolerance: options.tolerance,
+      threads: options.threads, progress: progress)
+    for (index, difference) in zip(able, found) { differences[index] = difference }
+    var tables = RowTables()
+    var results: [CheckpointDifference.Pair] = []
+    for (index, arranged) in arranged.enumerated() {
+      var layout = arranged.layout
+      var difference = differences[index]
+      // A square matrix that has nothing to do with its partner may be turned.
+      if let found = difference, arranged.isSquare, found.differing > 0, found.cosine < 0.5 {
+        let turned = try TensorDifference(
+          arranged.first, arranged.second.transposed(), tolerance: options.tolerance)
+        if turned.differing == 0 || turned.cosine > CheckpointDifference.Evidence.nearCosine {
+          difference = turned
+          layout.isTransposed.toggle()
+        }
+      }
+      let pair = pairs[index]
+      results.append(
+        .init(
+          first: pair.first.entry, second: pair.second.entry, ground: pair.ground, layout: layout,
+          shape: arranged.first.shape, difference: difference,
+          rows: difference == nil ? try tables.rows(arranged.first, arranged.second) : nil))
+    }
+    // Vectors over the same rows go by what the tables told.
+    for index in results.indices where results[index].difference == nil {
+      if results[index].rows == nil {
+        results[index].rows = try tables.elements(arranged[index].first, arranged[index].second)
+      }
+    }
+    return results
+  }
+}
+
+/// A pair as it is compared.
+private struct ArrangedPair {
+  var first: Tensor
+  var second: Tensor
+  var layout = CheckpointDifference.Layout.same
+  var isComparable = true
+  /// Whether both are square matrices whose layout only names vouch for.
+  var isSquare = false
+
+  init(_ pair: MemberPair) {
+    (first, second) = (pair.first.tensor, pair.second.tensor)
+    let (mine, theirs) = (pair.first.entry.shape, pair.second.entry.shape)
+    if pair.ground == .meaning {
+      isComparable = first.shape == second.shape
+      layout.isTransposed = first.liesByColumns != second.liesByColumns
+      layout.isReshaped = isComparable && mine.rank != theirs.rank && mine.count == theirs.count
+      return
+    }
+    if first.shape == second.shape {
+      isSquare = first.shape.rank == 2 && first.shape[0] == first.shape[1] && first.shape[0] > 1
+        && !first.dtype.isPacked && !second.dtype.isPacked
+      return
+    }
+    if first.shape.rank == 2, first.shape.extents == second.shape.extents.reversed(),
+      !first.dtype.isQuantized, !second.dtype.isQuantized
+    {
+      second = second.transposed()
+      layout.isTransposed = true
+    } else if first.shape.count == second.shape.count {
+      layout.isReshaped = true
+    } else {
+      isComparable = false
+    }
+  }
+}

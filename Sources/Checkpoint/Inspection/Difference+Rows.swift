@@ -1,0 +1,107 @@
+/// Which rows of two tables of different lengths are the same.
+struct RowTables {
+  private struct Lengths: Hashable {
+    var first: Int
+    var second: Int
+  }
+
+  /// The longer table's row for each of the shorter one's, by both lengths.
+  private var places: [Lengths: [Int?]] = [:]
+
+  /// Compares tables that differ along the first axis only; `nil` for all other shapes.
+  mutating func rows(
+    _ first: Tensor, _ second: Tensor
+  ) throws(CheckpointError) -> CheckpointDifference.Rows? {
+    guard first.shape.rank >= 2, let lengths = lengths(first, second) else { return nil }
+    let isFirstLonger = lengths.first > lengths.second
+    let (longer, shorter) = isFirstLonger ? (first, second) : (second, first)
+    var numbers: [Int: [Int]] = [:]
+    for (row, hash) in try RowTables.hashes(longer).enumerated() {
+      numbers[hash, default: []].append(row)
+    }
+    // Rows that are the same several times, such as those of unused tokens, are taken in turn; one at its own
+    // place stays there.
+    var next: [Int: Int] = [:]
+    var found: [Int?] = []
+    for (row, hash) in try RowTables.hashes(shorter).enumerated() {
+      guard let rows = numbers[hash] else {
+        found.append(nil)
+        continue
+      }
+      let turn = next[hash, default: 0]
+      next[hash] = min(turn + 1, rows.count - 1)
+      found.append(rows.count > 1 && rows.contains(row) && turn == 0 ? row : rows[turn])
+    }
+    if places[lengths] == nil { places[lengths] = found }
+    return CheckpointDifference.Rows(lengths.first, lengths.second, found)
+  }
+
+  /// Compares vectors by the rows of a table of the same lengths, or as they begin.
+  mutating func elements(
+    _ first: Tensor, _ second: Tensor
+  ) throws(CheckpointError) -> CheckpointDifference.Rows? {
+    guard first.shape.rank == 1, !first.dtype.isPacked, let lengths = lengths(first, second) else {
+      return nil
+    }
+    let isFirstLonger = lengths.first > lengths.second
+    let (longer, shorter) = try (
+      (isFirstLonger ? first : second).bytes(), (isFirstLonger ? second : first).bytes()
+    )
+    let size = first.dtype.size
+    let count = min(lengths.first, lengths.second)
+    let map = places[lengths] ?? (0..<count).map { $0 }
+    let found = map.enumerated().map { row, place -> Int? in
+      guard let place, shorter[(row * size)..<((row + 1) * size)]
+        == longer[(place * size)..<((place + 1) * size)]
+      else { return nil }
+      return place
+    }
+    return CheckpointDifference.Rows(lengths.first, lengths.second, found)
+  }
+
+  /// Rows of both, where all other axes and the types are the same.
+  private func lengths(_ first: Tensor, _ second: Tensor) -> Lengths? {
+    let (a, b) = (first.shape.extents, second.shape.extents)
+    guard first.dtype == second.dtype, a.count == b.count, a.dropFirst() == b.dropFirst(),
+      a[0] != b[0], min(a[0], b[0]) > 0, first.shape.count > 0, !first.dtype.isPacked
+    else { return nil }
+    return Lengths(first: a[0], second: b[0])
+  }
+
+  /// A number for the bytes of each row, with a key that is new in every run, so that no file is made to
+  /// collide.
+  private static func hashes(_ tensor: Tensor) throws(CheckpointError) -> [Int] {
+    let width = tensor.byteCount / tensor.shape[0]
+    var hashes: [Int] = []
+    var rest: [UInt8] = []
+    func hash(_ bytes: [UInt8], from start: Int) -> Int {
+      var hasher = Hasher()
+      // The row lies inside the array.
+      unsafe bytes.withUnsafeBytes {
+        unsafe hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0[start..<(start + width)]))
+      }
+      return hasher.finalize()
+    }
+    try tensor.readWindows { window in
+      unsafe window.withUnsafeBytes { unsafe rest += $0 }
+      var start = 0
+      while start + width <= rest.count {
+        hashes.append(hash(rest, from: start))
+        start += width
+      }
+      rest.removeFirst(start)
+    }
+    return hashes
+  }
+}
+
+extension CheckpointDifference.Rows {
+  /// - Parameter places: the longer table's row for each of the shorter one's.
+  init(_ first: Int, _ second: Int, _ places: [Int?]) {
+    let found = places.compactMap(\.self)
+    self.init(
+      first: first, second: second, kept: found.count,
+      isOrdered: zip(found, found.dropFirst()).allSatisfy { $0 < $1 },
+      isPrefix: places.enumerated().allSatisfy { $0 == $1 })
+  }
+}

@@ -1,0 +1,436 @@
+internal import CStatistics
+
+extension TensorDifference {
+  /// Compares pairs of tensors, each element once, with several threads; the result does not depend on how
+  /// many.
+  ///
+  /// Memory does not grow with the tensors, but for what can only be computed as a whole.
+  ///
+  /// - Parameters:
+  ///   - pairs: of as many elements each, in the same order; the first's shape is that of indices.
+  ///   - progress: called from any thread with the bytes that were read since it was last called.
+  /// - Throws: ``CheckpointError`` when one cannot be read.
+  public static func of(
+    _ pairs: [(first: Tensor, second: Tensor)],
+    tolerance: CheckpointDifference.Tolerance = .exact, threads: Int? = nil,
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws(CheckpointError) -> [TensorDifference] {
+    let passes = pairs.map { DifferencePass($0.first, $0.second, tolerance) }
+    let jobs = passes.indices.flatMap { index in
+      passes[index].parts.map { (pass: index, elements: $0) }
+    }
+    let files = pairs.flatMap { [$0.first, $0.second].compactMap(\.payload.slice?.file.path) }
+    let ahead = ReadAhead(Set(files).sorted())
+    defer { ahead.stop() }
+    let found = try Parallel.map(jobs.count, threads: threads, with: { PairOfWindows() }) {
+      (index, windows) throws(CheckpointError) in
+      let pass = passes[jobs[index].pass]
+      let result = try pass.look(at: jobs[index].elements, through: windows)
+      progress?(pass.bytes(of: jobs[index].elements))
+      return result
+    }
+    var results = [DifferencePart](repeating: DifferencePart(), count: passes.count)
+    for (job, more) in zip(jobs, found) { results[job.pass].merge(more) }
+    return zip(passes, results).map { $0.difference($1) }
+  }
+
+  /// Of two tensors.
+  public init(
+    _ first: Tensor, _ second: Tensor, tolerance: CheckpointDifference.Tolerance = .exact
+  ) throws(CheckpointError) {
+    self = try TensorDifference.of([(first, second)], tolerance: tolerance)[0]
+  }
+}
+
+/// What each thread reads through.
+private struct PairOfWindows {
+  let first = Window()
+  let second = Window()
+}
+
+/// What a part of a pair gives.
+private struct DifferencePart: Sendable {
+  var numbers = ckpt_no_difference(CKPT_F64, nil, 0)
+  /// Whether all bytes are the same.
+  var sameBytes = true
+  /// Whether one is the other rounded.
+  var isRounded = true
+  /// What stands at the largest difference, and at the first number that NaN or infinity sets apart.
+  var worst: (first: Double, second: Double)?
+  var mismatch: (first: Double, second: Double)?
+
+  mutating func merge(_ more: DifferencePart) {
+    // Where integers are so large that their difference vanishes in Float64, the first place counts.
+    if more.numbers.largest > numbers.largest
+      || (worst == nil && more.worst != nil && numbers.largest == 0)
+    {
+      worst = more.worst
+      if more.numbers.largest == 0 { numbers.place = more.numbers.place }
+    }
+    if more.numbers.mismatch < numbers.mismatch { mismatch = more.mismatch }
+    // Both are structures of numbers.
+    unsafe withUnsafePointer(to: more.numbers) { unsafe ckpt_merge_differences(&numbers, $0) }
+    sameBytes = sameBytes && more.sameBytes
+    isRounded = isRounded && more.isRounded
+  }
+}
+
+/// How one pair is compared.
+private struct DifferencePass: Sendable {
+  private let first: Tensor
+  private let second: Tensor
+  private let tolerance: CheckpointDifference.Tolerance
+  /// Whether both are read by columns, because both lie so.
+  private let isTurned: Bool
+  /// How both are stored, where the loops take them as they are; the others are decoded.
+  private let type: ckpt_numbers?
+  /// The type whose rounding one may be of the other.
+  private let narrower: DType?
+  private let isDecodable: Bool
+
+  /// Elements of which both have whole blocks.
+  private var unit: Int { max(first.dtype.block.elements, second.dtype.block.elements) }
+  private var numbersPerElement: Int { first.dtype.isComplex ? 2 : 1 }
+
+  init(_ first: Tensor, _ second: Tensor, _ tolerance: CheckpointDifference.Tolerance) {
+    isTurned = first.liesByColumns && second.liesByColumns
+    self.first = isTurned ? first.transposed() : first
+    self.second = isTurned ? second.transposed() : second
+    self.tolerance = tolerance
+    let (a, b) = (first.dtype, second.dtype)
+    type =
+      switch a {
+      case _ where a != b: nil
+      case .f32, .c64: CKPT_F32
+      case .f64, .c128: CKPT_F64
+      case .f16: CKPT_F16
+      case .bf16: CKPT_BF16
+      default: nil
+      }
+    let order = a.precision < b.precision ? a : b
+    narrower =
+      a != b && !a.isComplex && !b.isComplex
+        && (order.isFloat || (order.isQuantized && Quantization.encodes(order)))
+      ? order : nil
+    isDecodable =
+      [a, b].allSatisfy { !$0.isQuantized || Quantization.decodes($0) }
+      && a.isComplex == b.isComplex
+  }
+
+  /// Elements that are compared at once, and tensors up to this many bytes that are gathered as a whole.
+  private static let step = 2 << 20
+  private static let gathered = 16 << 20
+
+  /// Ranges of elements that may be read apart.
+  var parts: [Range<Int>] {
+    let count = first.shape.count
+    guard count > 0 else { return [] }
+    let isApart = [first, second].allSatisfy { tensor in
+      tensor.payload.isWindowed && tensor.payload.checksum == nil
+        && (tensor.payload.slice != nil || tensor.byteCount > Self.gathered)
+    }
+    let step = isApart ? self.step : count
+    return stride(from: 0, to: count, by: step).map { $0..<min(count, $0 + step) }
+  }
+
+  /// Elements whose bytes fill a window of the wider of the two.
+  private var step: Int {
+    let block = max(
+      first.dtype.byteCount(of: unit), second.dtype.byteCount(of: unit))
+    return max(1, Self.step / block) * unit
+  }
+
+  func bytes(of elements: Range<Int>) -> Int {
+    first.dtype.byteCount(of: elements.count) + second.dtype.byteCount(of: elements.count)
+  }
+
+  func look(
+    at elements: Range<Int>, through windows: PairOfWindows
+  ) throws(CheckpointError) -> DifferencePart {
+    let (a, b) = (try Source(first), try Source(second))
+    var result = DifferencePart()
+    for start in stride(from: elements.lowerBound, to: elements.upperBound, by: step) {
+      let range = start..<min(elements.upperBound, start + step)
+      try a.read(range, through: windows.first) { (x) throws(CheckpointError) in
+        try b.read(range, through: windows.second) { y in
+          result.merge(look(at: x, y, range))
+        }
+      }
+    }
+    try a.finish()
+    try b.finish()
+    return result
+  }
+
+  // MARK: Numbers
+
+  private func look(at x: RawSpan, _ y: RawSpan, _ elements: Range<Int>) -> DifferencePart {
+    var result = DifferencePart()
+    // What stays in the processor's cache is looked at again right after its bytes were compared.
+    let step = max(unit, (1 << 15) / unit * unit)
+    for start in stride(from: 0, to: elements.count, by: step) {
+      let range = start..<min(elements.count, start + step)
+      result.merge(
+        compare(
+          x.extracting(first.dtype.bytes(of: range)), y.extracting(second.dtype.bytes(of: range)),
+          range.count, at: elements.lowerBound + range.lowerBound))
+    }
+    return result
+  }
+
+  private func compare(
+    _ x: RawSpan, _ y: RawSpan, _ count: Int, at place: Int
+  ) -> DifferencePart {
+    var result = DifferencePart()
+    result.sameBytes = first.dtype == second.dtype && Window.equal(x, y)
+    let start = place * numbersPerElement
+    if !isDecodable {
+      if !result.sameBytes { result.numbers.differing = UInt64(count) }
+      result.isRounded = false
+      return result
+    }
+    guard let type else { return compareDecoded(x, y, count, result, start) }
+    let number = x.byteCount / first.dtype.numberSize
+    // Both spans hold that many numbers of the type, and the pointers are used inside only.
+    unsafe x.withUnsafeBytes { x in
+      unsafe y.withUnsafeBytes { y in
+        if result.sameBytes {
+          result.numbers = unsafe ckpt_no_difference(type, x.baseAddress, number)
+          return
+        }
+        result.numbers = unsafe ckpt_differences(
+          type, x.baseAddress, y.baseAddress, number, UInt64(start), tolerance.absolute,
+          tolerance.relative)
+        func values(_ place: UInt64) -> (Double, Double) {
+          let index = Int(place) - start
+          return unsafe (Self.value(x, index, type), Self.value(y, index, type))
+        }
+        if result.numbers.largest > 0 { result.worst = values(result.numbers.place) }
+        if result.numbers.mismatch != .max { result.mismatch = values(result.numbers.mismatch) }
+      }
+    }
+    result.isRounded = false
+    return result
+  }
+
+  private static func value(
+    _ bytes: UnsafeRawBufferPointer, _ index: Int, _ type: ckpt_numbers
+  ) -> Double {
+    // The index is one of the numbers that the buffer holds.
+    switch type {
+    case CKPT_F32: unsafe Double(bytes.loadUnaligned(fromByteOffset: index * 4, as: Float.self))
+    case CKPT_F64: unsafe bytes.loadUnaligned(fromByteOffset: index * 8, as: Double.self)
+    case CKPT_F16:
+      unsafe Double(Half.value(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)))
+    default:
+      unsafe Double(
+        Float(
+          bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16))
+    }
+  }
+
+  /// Two types, or one that the loops do not take, in Float64.
+  private func compareDecoded(
+    _ x: RawSpan, _ y: RawSpan, _ count: Int, _ begun: DifferencePart, _ start: Int
+  ) -> DifferencePart {
+    var result = begun
+    let (left, right) = unsafe (
+      x.withUnsafeBytes { unsafe [UInt8]($0) }, y.withUnsafeBytes { unsafe [UInt8]($0) }
+    )
+    let number = count * numbersPerElement
+    // A packed type's last block may be begun only.
+    let a = [Double](Elements.decode(left, as: first.dtype).prefix(number))
+    let b = [Double](Elements.decode(right, as: second.dtype).prefix(number))
+    // Both arrays hold as many numbers, and the pointers are used inside only.
+    result.numbers = unsafe a.withUnsafeBufferPointer { a in
+      unsafe b.withUnsafeBufferPointer { b in
+        unsafe ckpt_differences(
+          CKPT_F64, a.baseAddress, b.baseAddress, min(a.count, b.count), UInt64(start),
+          tolerance.absolute, tolerance.relative)
+      }
+    }
+    if result.numbers.largest > 0 {
+      let index = Int(result.numbers.place) - start
+      result.worst = (a[index], b[index])
+    }
+    if result.numbers.mismatch != .max {
+      let index = Int(result.numbers.mismatch) - start
+      result.mismatch = (a[index], b[index])
+    }
+    if first.dtype == second.dtype {
+      result.isRounded = false
+      if first.dtype.isInteger, !result.sameBytes { countIntegers(left, right, a, b, start, &result) }
+    } else if let narrower {
+      let isFirst = first.dtype == narrower
+      result.isRounded = isRounding(
+        isFirst ? left : right, of: isFirst ? b : a, as: narrower,
+        from: isFirst ? second.dtype : first.dtype)
+    } else {
+      result.isRounded = false
+    }
+    return result
+  }
+
+  /// Integers that Float64 cannot tell apart are told by their bytes.
+  private func countIntegers(
+    _ x: [UInt8], _ y: [UInt8], _ a: [Double], _ b: [Double], _ start: Int,
+    _ result: inout DifferencePart
+  ) {
+    let size = first.dtype.size
+    let apart = (0..<(x.count / size)).filter { index in
+      x[(index * size)..<((index + 1) * size)] != y[(index * size)..<((index + 1) * size)]
+    }
+    let missed = UInt64(apart.count) - min(UInt64(apart.count), result.numbers.differing)
+    result.numbers.differing += missed
+    if tolerance.isExact { result.numbers.beyond += missed }
+    if result.numbers.largest == 0, let place = apart.first {
+      result.numbers.place = UInt64(start + place)
+      result.worst = (a[place], b[place])
+    }
+  }
+
+  /// Whether `bytes` are `values` rounded to a type, beyond whose range there is infinity or the largest.
+  private func isRounding(
+    _ bytes: [UInt8], of values: [Double], as narrower: DType, from wider: DType
+  ) -> Bool {
+    // Types that single precision holds are rounded from it in one step.
+    let made =
+      DType.f32.holds(wider)
+      ? Elements.encode(values.map { Float($0) }, as: narrower)
+      : Elements.encode(values, as: narrower)
+    if made == bytes { return true }
+    let (expected, stored): ([Double], [Double]) = (
+      Elements.decode(made, as: narrower), Elements.decode(bytes, as: narrower)
+    )
+    let most = narrower.largestFinite ?? .infinity
+    return zip(expected, stored).allSatisfy { x, y in
+      x == y || (x.isNaN && y.isNaN) || (x.isInfinite && y == (x < 0 ? -most : most))
+    }
+  }
+
+  func difference(_ part: DifferencePart) -> TensorDifference {
+    let numbers = part.numbers
+    let hasMismatch = numbers.mismatch != .max
+    let isDifferent = numbers.differing > 0
+    let hasUnits = type != nil
+    let values = hasMismatch ? part.mismatch : part.worst
+    return TensorDifference(
+      count: first.shape.count * numbersPerElement,
+      isIdentical: first.dtype == second.dtype ? part.sameBytes : !isDifferent && isDecodable,
+      differing: Int(numbers.differing),
+      beyond: Int(isDecodable ? numbers.beyond : numbers.differing),
+      largest: hasMismatch || (isDifferent && !isDecodable) ? .infinity : numbers.largest,
+      worst: isDifferent
+        ? values.map {
+          TensorDifference.Place(
+            index: index(of: Int(hasMismatch ? numbers.mismatch : numbers.place)), first: $0,
+            second: $1)
+        } : nil,
+      peakOfFirst: numbers.peak_first, peakOfSecond: numbers.peak_second,
+      nanInFirst: Int(numbers.nan_first), nanInSecond: Int(numbers.nan_second),
+      nanInBoth: Int(numbers.nan_both), infinite: Int(numbers.infinite),
+      ulp: hasUnits ? numbers.ulp : nil,
+      rounded: isDifferent && part.isRounded ? narrower : nil,
+      unmeasured: isDecodable
+        ? nil
+        : first.dtype.isComplex != second.dtype.isComplex
+          ? "complex numbers have no real counterpart"
+          : "\((Quantization.decodes(second.dtype) ? first : second).dtype.rawValue) cannot be decoded",
+      squaredDifference: numbers.squared_difference, squaredFirst: numbers.squared_first,
+      squaredSecond: numbers.squared_second, product: numbers.product)
+  }
+
+  /// By axis, in the shape that the first had when it was given.
+  private func index(of number: Int) -> [Int] {
+    var rest = number / numbersPerElement
+    var index: [Int] = []
+    for extent in first.shape.extents.reversed() {
+      index.append(rest % max(extent, 1))
+      rest /= max(extent, 1)
+    }
+    return isTurned ? index : index.reversed()
+  }
+}
+
+/// One side of a pair as it is read: in parts, or as a whole that is made once.
+private final class Source {
+  private let tensor: Tensor
+  private let whole: [UInt8]?
+  private var checksum: ChecksumState?
+
+  /// Bytes up to which what lies out of order is gathered as a whole.
+  private static let gathered = 16 << 20
+
+  init(_ tensor: Tensor) throws(CheckpointError) {
+    self.tensor = tensor
+    let payload = tensor.payload
+    if !payload.isWindowed || (payload.slice == nil && tensor.byteCount <= Self.gathered) {
+      whole = try tensor.bytes()
+    } else {
+      whole = nil
+      do throws(CheckpointError) {
+        try tensor.checkLength()
+      } catch {
+        throw error.at(.tensor(tensor.name))
+      }
+      checksum = payload.checksum.map { ChecksumState($0.kind) }
+    }
+  }
+
+  /// Shows the bytes of some elements, which begin with a block.
+  func read(
+    _ elements: Range<Int>, through window: Window,
+    _ body: (RawSpan) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    let dtype = tensor.dtype
+    let range = dtype.bytes(of: elements)
+    if let whole {
+      return try body(unsafe whole.span.bytes.extracting(range))
+    }
+    do throws(CheckpointError) {
+      if let slice = tensor.payload.slice, checksum == nil {
+        try slice.mapped(range, body)
+      } else {
+        try window.read(tensor.payload, at: range.lowerBound, count: range.count) {
+          (bytes) throws(CheckpointError) in
+          checksum?.update(bytes)
+          try body(bytes)
+        }
+      }
+    } catch {
+      throw error.at(.tensor(tensor.name))
+    }
+  }
+
+  /// Checks what the file states of the bytes, after all were read.
+  func finish() throws(CheckpointError) {
+    do throws(CheckpointError) {
+      try checksum?.check(tensor.payload.checksum)
+    } catch {
+      throw error.at(.tensor(tensor.name))
+    }
+  }
+}
+
+extension DType {
+  /// Whether elements are pairs of a real and an imaginary part.
+  var isComplex: Bool { self == .c64 || self == .c128 }
+
+  /// Whether elements are integers or truth values.
+  var isInteger: Bool {
+    switch self {
+    case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: true
+    default: false
+    }
+  }
+
+  /// The canonical bytes of some elements, which begin with a block.
+  func bytes(of elements: Range<Int>) -> Range<Int> {
+    byteCount(of: elements.lowerBound)..<byteCount(of: elements.upperBound)
+  }
+
+  /// Bits of an element on average; of two types of one width the one with the longer fraction has more.
+  var precision: Double {
+    Double(block.bytes * 8) / Double(block.elements) - (self == .bf16 ? 0.5 : 0)
+  }
+}
