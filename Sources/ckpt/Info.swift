@@ -2,10 +2,16 @@ import ArgumentParser
 import Checkpoint
 import Transforms
 
-/// `ckpt info`: what a checkpoint is.
+/// `ckpt info`: what a checkpoint is, and whether something is wrong with it.
 struct Info: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell what a checkpoint is: format, dialect, family, configuration, sizes.")
+    abstract: "Tell what a checkpoint is, what it is made of, and what is odd about it.",
+    discussion: """
+      Names and numbers are looked at, each number once. Warnings are for what is likely wrong: NaN and \
+      infinities, matrices of zeros or of one number, dead or copied rows of embeddings, layers out of \
+      line with their neighbours, numbers beyond float16, missing and left-over tensors. Notes are for \
+      what may well be meant: tensors and layers that are stored twice, weights that were never trained.
+      """)
 
   @Argument(help: "The checkpoint.") var model: String
   @Flag(
@@ -14,270 +20,78 @@ struct Info: ParsableCommand, JSONCommand {
       apart that could be shared.
       """)
   var attention = false
+  @Flag(
+    inversion: .prefixedNo, help: "Look at the numbers; without, names and shapes only, at once.")
+  var values = true
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
   func run() throws {
     let opening = try Opening(model, options: options.reading())
-    let understood = try understand(opening)
-    let model = try attention ? analysable(understood) : nil
+    let understanding = try Understanding(opening, family: options.family)
+    let model = try attention ? understanding.analysable() : nil
     let heads = try model.map { AttentionReport(try AttentionAnalysis($0)) }
     let layers = try model.flatMap { try Tie.accepts($0) ? LayersReport(LayerSpread($0)) : nil }
+    let report = try InfoReport(opening, understanding, readingNumbers: values, quiet: output.quiet)
     if output.json {
-      var json = json(opening, understood)
+      var json = report.json
       if let heads {
         json.set("attention", heads.json)
         json.set("layers", layers?.json ?? .null)
       }
       print(json.pretty)
     } else {
-      render(opening, understood)
+      report.print()
       heads?.print()
       layers?.print()
     }
-  }
-
-  private func analysable(_ understood: Understood) throws(CheckpointError) -> Model {
-    switch understood {
-    case .model(let model): return model
-    case .unknown(let error): throw error
-    }
-  }
-
-  private enum Understood {
-    case model(Model)
-    /// No dialect knows the names.
-    case unknown(CheckpointError)
-  }
-
-  /// A file of no known family is still a file; one that contradicts its configuration is an error.
-  private func understand(_ opening: Opening) throws -> Understood {
-    do {
-      return .model(try opening.model())
-    } catch {
-      guard error.kind == .notRecognised, options.family == nil else { throw error }
-      return .unknown(error)
-    }
-  }
-
-  private func render(_ opening: Opening, _ understood: Understood) {
-    let checkpoint = opening.checkpoint
-    let terminal = Terminal.output
-    var table = Table([.left, .left])
-    table.add("file", terminal.bold(checkpoint.path))
-    table.add("format", checkpoint.format + writer(checkpoint))
-    switch understood {
-    case .model(let model):
-      let family = model.architecture
-      table.add("dialect", model.dialect)
-      table.add("family", terminal.bold(family.family) + sharing(family.configuration))
-      if !family.options.isEmpty {
-        table.add("options", family.options.joined(separator: "; "))
-      }
-      table.add(
-        "heads",
-        family.heads.isEmpty
-          ? "none" : family.heads.sorted().map(\.rawValue).joined(separator: ", "))
-    case .unknown(let error):
-      table.add("family", "unknown: \(reason(error))")
-    }
-    let sizes = Sizes(checkpoint)
-    table.add("parameters", Text.grouped(sizes.parameters))
-    table.add(
-      "bytes",
-      Text.bytes(sizes.bytes) + " in " + Text.plural(checkpoint.tensors.count, "tensor") + " ("
-        + sizes.dtypes.map { "\($0.dtype.rawValue) \(Text.bytes($0.bytes))" }
-        .joined(separator: ", ") + ")")
-    if let file = opening.configuration?.path { table.add("configuration", file) }
-    if let file = opening.vocabulary { table.add("vocabulary", file) }
-    table.print()
-    switch understood {
-    case .model(let model): render(model)
-    case .unknown(let error): if let hint = error.hint { print("\n\(hint)") }
-    }
-    for warning in warnings(opening, understood) {
-      print("\(terminal.yellow("warning:")) \(warning)")
-    }
-  }
-
-  /// Why it is unknown, with the tensor that says so.
-  private func reason(_ error: CheckpointError) -> String {
-    (error.place.tensor.map { "\($0) " } ?? "") + error.reason
-  }
-
-  private func render(_ model: Model) {
-    print("")
-    var table = Table([.left, .right, .left])
-    for setting in model.settings
-    where setting.origin != .assumed || model.architecture.depends(on: setting.key) {
-      let value =
-        ConfigurationKey.named(setting.key)?.get(model.architecture.configuration) ?? setting.value
-      table.add(setting.key, text(value), Terminal.output.dim(origin(setting.origin)))
-    }
-    table.print(indent: "  ")
-    renderTops(model)
-  }
-
-  /// A value as `--set` takes it.
-  private func text(_ value: JSON) -> String {
-    value.array?.map { $0.string ?? $0.compact }.joined(separator: ",") ?? value.string
-      ?? value.compact
-  }
-
-  /// What a user has put on top, and how to tell what is carried.
-  private func renderTops(_ model: Model) {
-    let carried = model.carried.filter { !$0.tensors.isEmpty }
-    if !model.architecture.tops.isEmpty {
-      print("\non top")
-      var table = Table([.left, .left])
-      for top in model.architecture.tops { table.add(top.name, top.meaning) }
-      table.print(indent: "  ")
-    }
-    for group in carried {
-      let names = group.tensors.map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
-      print("\ncarried (no known meaning): \(names)")
-      if let flag = model.flags[group.name] { print("  to say what it is: \(flag)") }
-    }
-  }
-
-  private func topsJSON(_ model: Model) -> JSON {
-    .array(
-      model.architecture.tops.map { top in
-        .object([
-          .init("name", .string(top.name)), .init("meaning", .string(top.meaning)),
-          .init("on", .string(top.input.description)), .init("size", .number(top.outputSize)),
-        ])
-      })
-  }
-
-  private func unplacedJSON(_ model: Model) -> JSON {
-    .array(
-      model.carried.filter { !$0.tensors.isEmpty }.map { group in
-        .object([
-          .init("layer", .string(group.name)),
-          .init(
-            "tensors",
-            .array(
-              group.tensors.map {
-                .object([
-                  .init("name", .string($0.name)),
-                  .init("shape", .array($0.shape.extents.map { .number($0) })),
-                ])
-              })),
-          .init("flag", model.flags[group.name].map { .string($0) } ?? .null),
-        ])
-      })
-  }
-
-  private func origin(_ origin: Model.Origin) -> String {
-    switch origin {
-    case .file: "configuration"
-    case .shapes: "shapes"
-    case .flag: "--set"
-    case .assumed: "assumed"
-    }
-  }
-
-  private func sharing(_ configuration: Configuration) -> String {
-    guard let groups = configuration.groups else {
-      if configuration.decoderLayers > 0, configuration.hasEncoder, configuration.hasDecoder {
-        return ", \(Text.plural(configuration.layers, "encoder layer")) and "
-          + Text.plural(configuration.decoderLayers, "decoder layer")
-      }
-      return ", \(Text.plural(configuration.layers, "layer"))"
-    }
-    return ", \(Text.plural(groups, "shared group")) of "
-      + "\(Text.plural(configuration.innerGroups, "layer")), applied "
-      + Text.plural(configuration.depth, "time")
-  }
-
-  private func writer(_ checkpoint: Checkpoint) -> String {
-    let names = ["keras_version", "backend"]
-    let parts = names.compactMap { name in
-      (checkpoint.text(name) ?? checkpoint.text("model_weights@\(name)")).map { "\(name) \($0)" }
-    }
-    return parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
-  }
-
-  private func warnings(_ opening: Opening, _ understood: Understood) -> [String] {
-    var warnings = opening.checkpoint.warnings
-    if case .model(let model) = understood { warnings = model.warnings }
-    return warnings + opening.checkpoint.unreadable.map { "\($0.name): \($0.reason)" }
-  }
-
-  private func json(_ opening: Opening, _ understood: Understood) -> JSON {
-    let checkpoint = opening.checkpoint
-    let sizes = Sizes(checkpoint)
-    var json = JSON.object([
-      .init("path", .string(checkpoint.path)),
-      .init("format", .string(checkpoint.format)),
-      .init("parameters", .number(sizes.parameters)),
-      .init("bytes", .number(sizes.bytes)),
-      .init("tensors", .number(checkpoint.tensors.count)),
-      .init(
-        "dtypes",
-        .object(sizes.dtypes.map { .init($0.dtype.rawValue, .number($0.bytes)) })),
-    ])
-    for name in ["keras_version", "backend"] {
-      if let text = checkpoint.text(name) ?? checkpoint.text("model_weights@\(name)") {
-        json.set(name, .string(text))
-      }
-    }
-    json.set("config_file", opening.configuration.map { .string($0.path) } ?? .null)
-    json.set("vocab_file", opening.vocabulary.map { .string($0) } ?? .null)
-    switch understood {
-    case .model(let model):
-      json.set("dialect", .string(model.dialect))
-      json.set("family", .string(model.architecture.family))
-      json.set(
-        "heads", .array(model.architecture.heads.sorted().map { .string($0.rawValue) }))
-      json.set("options", .array(model.architecture.options.map { .string($0) }))
-      json.set(
-        "config",
-        .object(
-          ConfigurationKey.all.filter {
-            // Only what ckpt has trimmed has had another vocabulary.
-            $0.name != ConfigurationKey.originalVocabulary
-              || model.architecture.configuration.originalVocabularySize > 0
-          }.map { .init($0.name, $0.get(model.architecture.configuration)) }))
-      json.set(
-        "assumed",
-        .array(
-          model.settings.filter {
-            $0.origin == .assumed && model.architecture.depends(on: $0.key)
-          }.map { .string($0.key) }))
-      json.set(
-        "origins",
-        .object(model.settings.map { .init($0.key, .string(origin($0.origin))) }))
-      json.set("tops", topsJSON(model))
-      json.set("unplaced", unplacedJSON(model))
-      json.set(
-        "carried", .array(model.carried.flatMap(\.tensors).map { .string($0.name) }))
-    case .unknown(let error):
-      json.set("dialect", .null)
-      json.set("family", .null)
-      json.set("unknown", .string(reason(error)))
-    }
-    json.set("warnings", .array(warnings(opening, understood).map { .string($0) }))
-    return json
+    guard let error = understanding.failure, let failure = Failure(error) else { return }
+    // The document is printed; the error is a part of it.
+    failure.report(json: false)
+    throw ExitCode(failure.code)
   }
 }
 
-/// Counts over a checkpoint.
-struct Sizes {
-  var parameters = 0
-  var bytes = 0
-  var dtypes: [(dtype: DType, bytes: Int)] = []
+/// What is known of a checkpoint's meaning.
+struct Understanding {
+  /// The model, which may be incomplete; `nil` where no dialect knows the names.
+  var model: Model?
+  /// Why it is unknown.
+  var unknown: CheckpointError?
+  /// Why it cannot be used, though its family is known: weights and configuration disagree.
+  var failure: CheckpointError?
 
-  init(_ checkpoint: Checkpoint) {
-    for tensor in checkpoint.tensors {
-      parameters += tensor.shape.count
-      bytes += tensor.byteCount
-      if let index = dtypes.firstIndex(where: { $0.dtype == tensor.dtype }) {
-        dtypes[index].bytes += tensor.byteCount
+  /// A file of no known family is still a file; so is one that contradicts its configuration.
+  ///
+  /// - Throws: ``CheckpointError`` where what the user said is impossible.
+  init(_ opening: Opening, family: String?) throws {
+    do {
+      let draft = try opening.draft()
+      model = draft
+      if try draft.misfits().isEmpty {
+        model = try draft.checked()
       } else {
-        dtypes.append((tensor.dtype, tensor.byteCount))
+        _ = try opening.model()
       }
+    } catch {
+      switch error.kind {
+      case .usage, .wouldDrop, .cannotWrite: throw error
+      case .notRecognised where family == nil: unknown = error
+      default: failure = error
+      }
+    }
+  }
+
+  func analysable() throws(CheckpointError) -> Model {
+    if let error = failure ?? unknown { throw error }
+    guard let model else { throw CheckpointError(.notRecognised, Place(), "no family is known") }
+    return model
+  }
+
+  /// Why it is unknown, with the tensor that says so.
+  var reason: String? {
+    (unknown ?? (model == nil ? failure : nil)).map { error in
+      (error.place.tensor.map { "\($0) " } ?? "") + error.reason
     }
   }
 }

@@ -9,7 +9,7 @@ public struct Composition: Sendable {
     case copy
   }
 
-  /// The embeddings, the layers, a head, a layer on top, …
+  /// Such as the embeddings, the layers, a head, or a layer on top.
   public struct Part: Sendable {
     public var name: String
     public var role: Role
@@ -19,9 +19,11 @@ public struct Composition: Sendable {
     /// Elements.
     public var parameters: Int
     public var bytes: Int
+    /// Elements of all blocks, without what stands beside them, such as a stack's last norm.
+    public var blockParameters = 0
 
     /// Elements of one block.
-    public var parametersPerBlock: Int { parameters / max(1, blocks) }
+    public var parametersPerBlock: Int { blockParameters / max(1, blocks) }
   }
 
   /// In order of use; what belongs to no model comes last.
@@ -44,6 +46,9 @@ public struct Composition: Sendable {
   public init(_ checkpoint: Checkpoint, model: Model? = nil) {
     var known: [String: (part: String, role: Role)] = [:]
     var blocks: [String: Set<String>] = [:]
+    var inBlocks: [String: Int] = [:]
+    let sizes = Dictionary(checkpoint.tensors.map { ($0.name, $0.shape.count) }) { first, _ in first
+    }
     if let model {
       for weight in model.weights {
         let (part, block) = Composition.part(of: weight.name, model.architecture)
@@ -51,6 +56,7 @@ public struct Composition: Sendable {
         let isFixed = weight.name == "embeddings.relative_position"
         for source in weight.sources where known[source] == nil {
           known[source] = (part, isFixed ? .fixed : .trainable)
+          if block != nil { inBlocks[part, default: 0] += sizes[source] ?? 0 }
         }
       }
       for group in model.carried {
@@ -77,8 +83,9 @@ public struct Composition: Sendable {
       roles[tensor.name] = role
       count(tensor, part, role, &order)
     }
-    for index in parts.indices {
+    for index in parts.indices where parts[index].role == .trainable {
       parts[index].blocks = max(1, blocks[parts[index].name]?.count ?? 1)
+      parts[index].blockParameters = inBlocks[parts[index].name] ?? parts[index].parameters
     }
     let ranks = Composition.order
     parts = parts.enumerated().sorted { a, b in
@@ -171,7 +178,9 @@ private struct Outline {
       let shared = zip(parts, split[0]).prefix { $0 == $1 }.count
       common = min(common, shared, max(0, parts.count - 1))
     }
-    for (name, split) in zip(names, split) { parts[name] = split[max(0, common)] }
+    for (name, split) in zip(names, split) {
+      parts[name] = split.indices.contains(common) ? split[common] : name
+    }
   }
 
   func part(of name: String) -> String { parts[name] ?? name }

@@ -82,9 +82,7 @@ public struct Health: Sendable {
     vocabulary: Vocabulary? = nil, readingNumbers: Bool = true,
     progress: (@Sendable (Int) -> Void)? = nil
   ) {
-    for entry in checkpoint.unreadable {
-      concerns.append(Concern(.unreadable, [entry.name], "\(entry.name): \(entry.reason)"))
-    }
+    addUnreadable(checkpoint.unreadable)
     if let model { checkWeights(of: model) }
     var canonical: [String: [String]] = [:]
     for weight in model?.weights ?? [] {
@@ -118,29 +116,44 @@ public struct Health: Sendable {
   private mutating func measure(
     _ entries: inout [Entry], _ progress: (@Sendable (Int) -> Void)?
   ) {
+    var unreadable: [Unreadable] = []
     let wanted = entries.indices.filter { index in
       let tensor = entries[index].tensor
       let isReadable = !tensor.dtype.isQuantized || Quantization.decodes(tensor.dtype)
       if !isReadable {
-        concerns.append(
-          Concern(
-            .unreadable, [tensor.name],
-            "\(tensor.name): \(tensor.dtype.rawValue) cannot be decoded"))
+        let reason = "\(tensor.dtype.rawValue) cannot be decoded"
+        unreadable.append(Unreadable(name: tensor.name, reason: reason))
       }
       return isReadable
     }
     let tensors = wanted.map { entries[$0].tensor }
     if let found = try? Statistics.of(tensors, progress: progress) {
       for (index, statistics) in zip(wanted, found) { entries[index].statistics = statistics }
-      return
+    } else {
+      // One of them cannot be read, so each is read by itself.
+      for index in wanted {
+        do throws(CheckpointError) {
+          entries[index].statistics = try Statistics(entries[index].tensor)
+        } catch {
+          let tensor = entries[index].tensor.name
+          unreadable.append(Unreadable(name: tensor, reason: error.reason))
+        }
+      }
     }
-    // One of them cannot be read, so each is read by itself.
-    for index in wanted {
-      do throws(CheckpointError) {
-        entries[index].statistics = try Statistics(entries[index].tensor)
-      } catch {
-        let tensor = entries[index].tensor.name
-        concerns.append(Concern(.unreadable, [tensor], "\(tensor): \(error.reason)"))
+    addUnreadable(unreadable)
+  }
+
+  /// Names that differ in numbers and cannot be read for one reason are told together.
+  private mutating func addUnreadable(_ entries: [Unreadable]) {
+    var order: [String] = []
+    var byReason: [String: [String]] = [:]
+    for entry in entries {
+      if byReason[entry.reason] == nil { order.append(entry.reason) }
+      byReason[entry.reason, default: []].append(entry.name)
+    }
+    for reason in order {
+      for group in NamePattern.groups(of: byReason[reason] ?? []) {
+        concerns.append(Concern(.unreadable, group.names, "\(group.counted): \(reason)"))
       }
     }
   }

@@ -2,7 +2,7 @@ import Glibc
 
 /// Blocks that stand one after the other and have the same parts.
 struct BlockStack: Sendable {
-  /// `layers.0`, `layers.1`, …
+  /// In order: `layers.0`, `layers.1`.
   var blocks: [String]
   /// Of each block, its tensors by what they are in it.
   var parts: [[String: Health.Entry]]
@@ -281,7 +281,7 @@ extension Health {
     var order: [Key] = []
     var groups: [Key: [Entry]] = [:]
     for entry in entries where entry.role == .trainable || entry.role == .optimizer {
-      guard let found = entry.statistics, !found.isConstant, found.count > 1, found.finite > 0
+      guard let found = entry.statistics, !found.isConstant, found.count >= 16, found.finite > 0
       else {
         continue
       }

@@ -101,7 +101,7 @@ extension Health {
       } else if found.isConstant, !Health.startsAtZero(entry.tensor.name) {
         if found.minimum == 0 {
           zero.append(entry)
-        } else if found.count > 3 {
+        } else if found.count >= 8 {
           constant.append(entry)
         }
       }

@@ -106,7 +106,7 @@ extension Health {
           + Health.named(first, vocabulary)))
   }
 
-  /// `17 ([unused3]), 18 ([unused4]), …`
+  /// As in `17 ([unused3]), 18 ([unused4])`, and whether there are more.
   private static func named(_ rows: [Int], _ vocabulary: Vocabulary?) -> String {
     let shown = rows.prefix(4).map { row in
       let token = Int32(exactly: row).flatMap { vocabulary?.token(of: $0) }

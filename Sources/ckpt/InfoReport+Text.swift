@@ -1,0 +1,312 @@
+import Checkpoint
+
+/// The screen.
+extension InfoReport {
+  func print() {
+    let screen = Screen()
+    Swift.print(screen.terminal.bold(Text.cut(checkpoint.path, width: screen.width)))
+    Swift.print(headline(screen))
+    screen.section("model", modelRows)
+    printParts(screen)
+    screen.section("configuration", configurationRows)
+    if let model, !model.architecture.tops.isEmpty {
+      screen.section("on top", model.architecture.tops.map { ($0.name, $0.meaning) })
+    }
+    screen.section("numbers", numberRows)
+    printCarried(screen)
+    printConcerns(screen)
+  }
+
+  // MARK: Headline
+
+  /// What it is in one line, and whether there is something to read below.
+  private func headline(_ screen: Screen) -> String {
+    let parameters = composition.parameters(.trainable) + composition.parameters(.fixed)
+    let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+    let parts = [
+      model?.architecture.family ?? "no known family",
+      Text.plural(parameters, "parameter"),
+      Text.bytes(bytes) + " in " + Text.plural(checkpoint.tensors.count, "tensor"),
+    ]
+    let warned = health.concerns.count { $0.severity == .warning } + warnings.count
+    let noted = health.concerns.count { $0.severity == .note }
+    var verdict: [String] = []
+    if warned > 0 { verdict.append(screen.terminal.yellow(Text.plural(warned, "warning"))) }
+    if noted > 0 { verdict.append(Text.plural(noted, "note")) }
+    if understanding.failure != nil { verdict.insert(screen.terminal.red("incomplete"), at: 0) }
+    let text = parts.joined(separator: ", ")
+    if verdict.isEmpty {
+      return text + (health.numbers == nil ? "" : ", " + screen.terminal.green("nothing odd found"))
+    }
+    return text + ", " + verdict.joined(separator: ", ")
+  }
+
+  // MARK: Model
+
+  private var modelRows: [(String, String)] {
+    var rows: [(String, String)] = []
+    if let model {
+      let family = model.architecture
+      rows.append(("family", family.family + sharing(family)))
+      if !family.options.isEmpty {
+        rows.append(("options", family.options.joined(separator: "; ")))
+      }
+      let heads = family.heads.sorted().map(\.rawValue).joined(separator: ", ")
+      rows.append(("heads", heads.isEmpty ? "none" : heads))
+      rows.append(("dialect", model.dialect))
+    } else {
+      rows.append(("family", "unknown: \(understanding.reason ?? "")"))
+    }
+    rows.append(
+      ("format", checkpoint.format + (provenance.writer.map { ", written by \($0)" } ?? "")))
+    for fact in provenance.facts.prefix(6) { rows.append((fact.key, fact.value)) }
+    if let file = opening.configuration?.path { rows.append(("config file", file)) }
+    if let text = vocabularyText { rows.append(("vocabulary", text)) }
+    return rows
+  }
+
+  private var vocabularyText: String? {
+    guard let vocabulary else { return opening.vocabulary }
+    var text =
+      "\(opening.vocabulary ?? "in the file"), \(Text.plural(vocabulary.count, "token"))"
+    if let rows = tokenRows {
+      text += rows == vocabulary.idCount ? ", a row each" : " for \(Text.grouped(rows)) rows"
+    }
+    if unusedTokens > 0 { text += ", \(Text.grouped(unusedTokens)) of them unused" }
+    return text
+  }
+
+  private func sharing(_ family: FamilyArchitecture) -> String {
+    let configuration = family.configuration
+    guard let groups = configuration.groups else {
+      if configuration.decoderLayers > 0, configuration.hasEncoder, configuration.hasDecoder {
+        return ", \(Text.plural(configuration.layers, "encoder layer")) and "
+          + Text.plural(configuration.decoderLayers, "decoder layer")
+      }
+      return ", \(Text.plural(configuration.layers, "layer"))"
+    }
+    return ", \(Text.plural(groups, "shared group")) of "
+      + "\(Text.plural(configuration.innerGroups, "layer")), applied "
+      + Text.plural(configuration.depth, "time")
+  }
+
+  // MARK: Parts
+
+  /// Parts that a terminal gets; JSON has all.
+  private static let shownParts = 14
+
+  private func printParts(_ screen: Screen) {
+    let all = max(1, composition.parts.reduce(0) { $0 + $1.parameters })
+    var parts = composition.parts
+    var rest: [Composition.Part] = []
+    if parts.count > InfoReport.shownParts {
+      let sizes = parts.map(\.parameters).sorted(by: >)
+      let least = sizes[InfoReport.shownParts - 1]
+      rest = parts.filter { $0.parameters < least }
+      parts = parts.filter { $0.parameters >= least }
+      if parts.count > InfoReport.shownParts {
+        rest += parts[InfoReport.shownParts...]
+        parts.removeLast(parts.count - InfoReport.shownParts)
+      }
+    }
+    var table = Table([.left, .right, .right, .right, .left])
+    for part in parts {
+      let blocks =
+        part.blocks > 1
+        ? "\(part.blocks) layers of \(Text.grouped(part.parametersPerBlock))" : ""
+      let role =
+        part.role == .trainable || part.role.rawValue == part.name ? "" : part.role.rawValue
+      table.add(
+        Text.cut(part.name, width: 30), Text.grouped(part.parameters),
+        InfoReport.share(Double(part.parameters) / Double(all)), Text.bytes(part.bytes),
+        screen.terminal.dim([role, blocks].filter { !$0.isEmpty }.joined(separator: ", ")))
+    }
+    if !rest.isEmpty {
+      let parameters = rest.reduce(0) { $0 + $1.parameters }
+      table.add(
+        "\(rest.count) smaller parts", Text.grouped(parameters),
+        InfoReport.share(Double(parameters) / Double(all)),
+        Text.bytes(rest.reduce(0) { $0 + $1.bytes }), "")
+    }
+    guard !parts.isEmpty else { return }
+    Swift.print("")
+    Swift.print(screen.terminal.bold("parameters"))
+    table.print(indent: "  ")
+    let roles = Composition.Role.allCases.filter { composition.parameters($0) > 0 }
+      .map { "\(Text.grouped(composition.parameters($0))) \(InfoReport.name($0))" }
+    let dtypes = composition.dtypes.prefix(6).map {
+      "\($0.dtype.rawValue) \(Text.bytes($0.bytes))"
+    }
+    screen.rows([
+      ("together", roles.joined(separator: ", ")), ("types", dtypes.joined(separator: ", ")),
+    ])
+  }
+
+  private static func name(_ role: Composition.Role) -> String {
+    switch role {
+    case .trainable: "trainable"
+    case .fixed: "fixed"
+    case .optimizer: "of the optimizer"
+    case .copy: "in tied copies"
+    }
+  }
+
+  /// `0.1234` → `12 %`.
+  static func share(_ share: Double) -> String {
+    let percent = share * 100
+    return percent == 0
+      ? "0 %" : percent < 0.1 ? "< 0.1 %" : "\(Text.decimal(percent, percent < 10 ? 1 : 0)) %"
+  }
+
+  // MARK: Configuration
+
+  private var configurationRows: [(String, String)] {
+    guard let model else { return [] }
+    let origins: [(name: String, holds: (Model.Origin) -> Bool)] = [
+      ("stated", { if case .file = $0 { true } else { false } }),
+      ("by --set", { $0 == .flag }), ("from shapes", { $0 == .shapes }),
+      ("assumed", { $0 == .assumed }),
+    ]
+    return origins.compactMap { origin in
+      let values = model.settings.filter {
+        origin.holds($0.origin)
+          && ($0.origin != .assumed || model.architecture.depends(on: $0.key))
+      }.map { setting in
+        let value =
+          ConfigurationKey.named(setting.key)?.get(model.architecture.configuration)
+          ?? setting.value
+        return "\(setting.key)=\(InfoReport.text(value))"
+      }
+      return values.isEmpty ? nil : (origin.name, values.joined(separator: " "))
+    }
+  }
+
+  /// A value as `--set` takes it.
+  private static func text(_ value: JSON) -> String {
+    value.array?.map { $0.string ?? $0.compact }.joined(separator: ",") ?? value.string
+      ?? value.compact
+  }
+
+  // MARK: Numbers
+
+  private var numberRows: [(String, String)] {
+    var rows: [(String, String)] = []
+    if let numbers = health.numbers, numbers.count > 0 {
+      var parts =
+        numbers.largestTensor.map { ["largest \(InfoReport.short(numbers.largest)) in \($0)"] }
+        ?? []
+      let zeros = Double(numbers.zeros) / Double(max(1, numbers.count))
+      parts.append("zeros \(InfoReport.share(zeros))")
+      if numbers.nan > 0 { parts.append("NaN \(Text.grouped(numbers.nan))") }
+      if numbers.infinite > 0 { parts.append("infinite \(Text.grouped(numbers.infinite))") }
+      rows.append(("values", parts.joined(separator: ", ")))
+      if numbers.wide > 0 {
+        func share(_ share: Double) -> String {
+          let text = InfoReport.share(share)
+          return numbers.isExact || text.hasPrefix("<") || share == 0 ? text : "about \(text)"
+        }
+        rows.append(
+          (
+            "as float16",
+            (numbers.overflowing == 0
+              ? "none becomes infinite" : "\(Text.grouped(numbers.overflowing)) become infinite")
+              + ", \(share(numbers.vanishing)) zero, "
+              + "\(share(numbers.subnormal)) less exact"
+          ))
+      }
+    }
+    for tie in health.ties.prefix(4) {
+      let others = tie.names.dropFirst().prefix(3).joined(separator: ", ")
+      let more = tie.names.count > 4 ? ", …" : ""
+      let word =
+        switch tie.kind {
+        case .alias: "is also"
+        case .storage: "shares its bytes with"
+        case .copy: "is stored again as"
+        }
+      rows.append(("tied", "\(tie.names[0]) \(word) \(others)\(more)"))
+    }
+    if health.ties.count > 4 { rows.append(("", "and \(health.ties.count - 4) more ties")) }
+    return rows
+  }
+
+  /// `3.14`, `12.5`, `1.0e-07`.
+  private static func short(_ value: Double) -> String {
+    value >= 0.01 && value < 100_000 ? Text.decimal(value, value < 10 ? 3 : 1) : Text.small(value)
+  }
+
+  // MARK: What people should know
+
+  /// Groups of unknown meaning that a terminal gets.
+  private static let shownGroups = 6
+
+  private func printCarried(_ screen: Screen) {
+    guard let model, !carried.isEmpty else { return }
+    Swift.print("")
+    Swift.print(screen.terminal.bold("carried (no known meaning)"))
+    for group in carried.prefix(InfoReport.shownGroups) {
+      let shown = group.tensors.prefix(8).map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
+      screen.paragraph(
+        shown + (group.tensors.count > 8 ? ", and \(group.tensors.count - 8) more" : ""))
+      if let flag = model.flags[group.name] { screen.paragraph("to say what it is: \(flag)") }
+    }
+    if carried.count > InfoReport.shownGroups {
+      screen.paragraph("and \(carried.count - InfoReport.shownGroups) more layers")
+    }
+  }
+
+  private func printConcerns(_ screen: Screen) {
+    if let hint = understanding.unknown?.hint {
+      Swift.print("")
+      for line in Text.wrapped(hint, width: screen.width) { Swift.print(line) }
+    }
+    let concerns = health.concerns
+    guard !concerns.isEmpty || !warnings.isEmpty else { return }
+    Swift.print("")
+    for concern in concerns {
+      let isWarning = concern.severity == .warning
+      screen.remark(isWarning ? "warning:" : "note:", isWarning: isWarning, concern.sentence)
+    }
+    for warning in warnings { screen.remark("warning:", isWarning: true, warning) }
+  }
+}
+
+/// Sections of rows that fit the terminal.
+private struct Screen {
+  let terminal = Terminal.output
+  /// Columns; without a terminal lines have any length.
+  let width = Terminal.output.columns ?? Int.max
+  /// Longer lines are hard to read.
+  private var textWidth: Int { terminal.columns == nil ? Int.max : min(width, 120) }
+  private static let label = 12
+
+  func section(_ title: String, _ content: [(String, String)]) {
+    guard !content.isEmpty else { return }
+    print("")
+    print(terminal.bold(title))
+    rows(content)
+  }
+
+  func rows(_ content: [(String, String)]) {
+    let label = max(Screen.label, min(24, content.map { Text.width($0.0) }.max() ?? 0))
+    for (name, value) in content where !value.isEmpty {
+      let pad = String(repeating: " ", count: max(0, label - Text.width(name)))
+      let empty = String(repeating: " ", count: label)
+      for (index, line) in Text.wrapped(value, width: textWidth - label - 4).enumerated() {
+        print("  " + (index == 0 ? terminal.dim(name) + pad : empty) + "  " + line)
+      }
+    }
+  }
+
+  func paragraph(_ text: String) {
+    for line in Text.wrapped(text, width: textWidth - 2) { print("  " + line) }
+  }
+
+  func remark(_ label: String, isWarning: Bool, _ text: String) {
+    let colored = isWarning ? terminal.yellow(label) : terminal.dim(label)
+    let indent = String(repeating: " ", count: label.count + 1)
+    for (index, line) in Text.wrapped(text, width: textWidth - indent.count).enumerated() {
+      print((index == 0 ? colored + " " : indent) + line)
+    }
+  }
+}
