@@ -34,7 +34,7 @@ let hdf5: [LinkerSetting] =
 
 let page = [
   "page.html", "page.css", "tools.js", "plots.js", "overview.js", "diagram.js", "layers.js",
-  "heads.js", "table.js", "page.js",
+  "heads.js", "change.js", "table.js", "page.js",
 ]
 
 let package = Package(

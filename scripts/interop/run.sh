@@ -3,6 +3,7 @@
 # and failed. Exit code 1 when one failed.
 # Usage: scripts/interop/run.sh [WORD...]     only checks whose name holds one of the words
 #   CKPT=…         the command to check; otherwise .build/release/ckpt is built
+#   CHROMIUM=…     the browser, where it has another name; Debian's is installed when there is none
 #   INTEROP_TRACE  with any value: Python's traces of what failed
 set -eu
 
@@ -14,7 +15,7 @@ peers='torch:with_transformers torch:with_transformers_families torch:with_trans
 torch:with_transforms_heads_torch torch:with_transforms_layers
 keras2:with_bert4keras keras2:with_bert4keras_families keras2:with_bert4keras_heads keras2:with_transforms_heads
 keras2:with_transforms_keysize keras2:with_transforms_layers_bert4keras keras2:with_bert4keras_tokens keras2:with_google keras2:with_keras_bert
-keras2:with_keras keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax'
+keras2:with_keras keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax browser:with_browser'
 
 if [ -z "${CKPT:-}" ]; then
     swift build -c release --product ckpt
@@ -25,6 +26,16 @@ case $CKPT in /*) ;; *) CKPT=$root/$CKPT ;; esac
 INTEROP_WORK=$root/.interop
 PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TF_CPP_MIN_LOG_LEVEL=3
 export CKPT INTEROP_WORK PYTHONDONTWRITEBYTECODE PYTHONWARNINGS TF_CPP_MIN_LOG_LEVEL
+
+# The pages of `report` are opened in a real browser.
+if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+    command -v apt-get >/dev/null || { echo "$0: no chromium was found; install it or set CHROMIUM=/path/to/it" >&2; exit 2; }
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    echo 'Installing the browser with apt-get: chromium fonts-noto-cjk'
+    $sudo apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
+fi
 
 for name in $(printf '%s\n' $peers | sed 's/:.*//' | sort -u); do
     scripts/python/venv.sh "$name"

@@ -96,6 +96,9 @@ struct ModelDiagram {
       prefix.isEmpty || $0.hasPrefix(prefix)
     }
     var stage = Stage(kind: .blocks, title: title, times: times)
+    if prefix == "decoder.", configuration.hasEncoder {
+      stage.note = "over its own tokens, and over what the encoder gives"
+    }
     var own = blocks.flatMap { weights(under: $0) }
     own += weights(under: "\(prefix)relative_position")
     if !prefix.isEmpty { own += weights(under: "\(prefix)embeddings") }

@@ -15,12 +15,10 @@ struct ReportTensors {
     var statistics: Statistics?
   }
 
-  private(set) var rows: [Row]
-  let parameters: Int
-  let bytes: Int
+  let rows: [Row]
 
-  /// Looks at every number once.
-  init(_ checkpoint: Checkpoint, _ model: Model?, quiet: Bool) throws(CheckpointError) {
+  init(_ info: InfoReport) {
+    let model = info.model
     var canonical: [String: [String]] = [:]
     var orders: [String: Int] = [:]
     for (order, weight) in (model?.weights ?? []).enumerated() {
@@ -36,30 +34,28 @@ struct ReportTensors {
     for tensor in model?.carried.flatMap(\.tensors) ?? [] {
       notes[tensor.name] = "no known meaning"
     }
-    rows = checkpoint.groups.flatMap { group in
-      group.tensors.map {
+    for (name, role) in info.composition.roles where role == .optimizer {
+      notes[name] = notes[name] ?? "optimizer state"
+    }
+    let (known, places, reasons) = (canonical, orders, notes)
+    rows = info.checkpoint.groups.flatMap { group in
+      group.tensors.map { tensor in
         Row(
-          tensor: $0, group: group.name, canonical: canonical[$0.name] ?? [],
-          order: orders[$0.name], note: notes[$0.name] ?? "")
+          tensor: tensor, group: group.name, canonical: known[tensor.name] ?? [],
+          order: places[tensor.name], note: reasons[tensor.name] ?? "",
+          statistics: info.health.statistics[tensor.name])
       }
     }
-    parameters = rows.reduce(0) { $0 + $1.tensor.shape.count }
-    bytes = rows.reduce(0) { $0 + $1.tensor.byteCount }
-    let readable = rows.indices.filter { rows[$0].tensor.holdsNumbers }
-    let progress = Progress(
-      "reading", total: readable.reduce(0) { $0 + rows[$1].tensor.byteCount }, quiet: quiet)
-    let found = try Statistics.of(readable.map { rows[$0].tensor }) { progress.add($0) }
-    for (index, statistics) in zip(readable, found) { rows[index].statistics = statistics }
+  }
+
+  var byName: [String: Row] {
+    Dictionary(rows.map { ($0.tensor.name, $0) }) { first, _ in first }
   }
 
   /// What quantiles an opened row shows.
   static let shares = [0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999]
 
-  func json() throws(CheckpointError) -> JSON {
-    .array(try rows.map { row throws(CheckpointError) in try ReportTensors.json(row) })
-  }
-
-  private static func json(_ row: Row) throws(CheckpointError) -> JSON {
+  static func json(_ row: Row) throws(CheckpointError) -> JSON {
     let tensor = row.tensor
     var members: [JSON.Member] = [
       .init("name", .string(tensor.name)),
@@ -78,6 +74,7 @@ struct ReportTensors {
     if !row.note.isEmpty { members.append(.init("note", .string(row.note))) }
     guard let statistics = row.statistics else { return .object(members) }
     members += statistics.pageMembers
+    // Its numbers were read before, so it can be read.
     if let ends = try tensor.ends() {
       members.append(.init("first", .array(ends.first.map { .rounded($0) })))
       members.append(.init("last", .array(ends.last.map { .rounded($0) })))
@@ -113,9 +110,10 @@ extension Statistics {
   }
 
   /// Counts over the range that holds all but a thousandth at each end, so that an outlier does not
-  /// make everything else one bar.
+  /// make everything else one bar; over all of a few numbers.
   private var pageHistogram: JSON {
-    let (low, high) = (quantile(0.001) ?? 0, quantile(0.999) ?? 0)
+    let trimmed = sample.count > 2000 ? 0.001 : 0
+    let (low, high) = (quantile(trimmed) ?? 0, quantile(1 - trimmed) ?? 0)
     let counts = histogram(bins: high > low ? 40 : 1, from: low, to: high)
     return .object([
       .init("low", .rounded(low)), .init("high", .rounded(high)),

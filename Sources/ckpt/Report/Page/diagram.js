@@ -76,11 +76,12 @@ function drawDiagram(stages, width) {
       weight(stage, start - 14);
       continue;
     }
-    const between = 16, height = 36 + sum(inner) + between * (inner.length + 1);
+    const between = 16, headed = isNarrow && told(stage) ? 52 : 36, height = headed + sum(inner) + between * (inner.length + 1);
     root.append(box('frame', 0, y, room, height, 8));
     root.append(drawing('text', {x: pad, y: y + 24, 'font-size': 14.5, 'font-weight': 650}, stage.title,
-      stage.times > 1 ? drawing('tspan', {dx: 7}, `× ${stage.times}`) : null, drawing('tspan', {class: 'soft', 'font-weight': 400, dx: 10, 'font-size': 12}, told(stage))));
-    let at = y + 36;
+      stage.times > 1 ? drawing('tspan', {dx: 7}, `× ${stage.times}`) : null, isNarrow ? null : drawing('tspan', {class: 'soft', 'font-weight': 400, dx: 10, 'font-size': 12}, told(stage))));
+    if (isNarrow) root.append(text(pad, y + 42, told(stage), {class: 'soft', 'font-size': 11.5}));
+    let at = y + headed;
     const tops = [];
     stage.layers.forEach((layer, index) => {
       arrow(middle, at, at + between);
@@ -100,25 +101,30 @@ function drawDiagram(stages, width) {
     y += height;
   }
   if (heads.length) {
-    const columns = Math.max(1, Math.min(heads.length, Math.floor(room / 250))), wide = (room - (columns - 1) * 14) / columns;
-    for (let first = 0; first < heads.length; first += columns) {
-      const row = heads.slice(first, first + columns);
-      const heights = row.map(head => 46 + (head.layers.length ? chips(head.layers[0].parts, 0, 0, wide - 2 * pad, false) + 12 : 0) + (isNarrow || heads.length ? 16 : 0));
-      const tall = Math.max(...heights), top = y + gap + 6;
-      row.forEach((head, index) => {
-        const x = index * (wide + 14);
-        if (first === 0) {
-          wire(`M${middle} ${y}V${y + 8}`);
-          if (row.length > 1) wire(`M${middle} ${y + 8}H${x + wide / 2}`);
-          arrow(x + wide / 2, y + 8, top);
-        } else arrow(x + wide / 2, y, top);
-        root.append(box('box', x, top, wide, tall));
-        root.append(text(x + pad, top + 22, head.title, {'font-size': 13, 'font-weight': 600}), text(x + pad, top + 39, head.note, {class: 'soft', 'font-size': 11.5}));
-        if (head.layers.length) chips(head.layers[0].parts, x + pad, top + 49, wide - 2 * pad);
-        root.append(text(x + pad, top + tall - 10, head.parameters ? `${millions(head.parameters)} · ${percent(head.parameters / whole)}` : 'no weights of its own', {class: 'soft', 'font-size': 11}));
-      });
-      y = top + tall;
-    }
+    // Side by side where they fit, otherwise one below the other along a line.
+    const isRow = (room - (heads.length - 1) * 14) / heads.length >= 185;
+    const indent = isRow ? 0 : 22, wide = isRow ? (room - (heads.length - 1) * 14) / heads.length : room - indent;
+    const heightOf = head => 66 + (head.layers.length ? chips(head.layers[0].parts, 0, 0, wide - 2 * pad, false) + 10 : -8);
+    const tall = Math.max(...heads.map(heightOf));
+    const from = y;
+    let top = y + gap + 6;
+    wire(`M${middle} ${from}V${from + 10}`);
+    heads.forEach((head, index) => {
+      const x = isRow ? index * (wide + 14) : indent, h = isRow ? tall : heightOf(head);
+      if (isRow) {
+        if (x + wide / 2 !== middle) wire(`M${middle} ${from + 10}H${x + wide / 2}`);
+        arrow(x + wide / 2, from + 10, top);
+      } else {
+        wire(`M${middle} ${from + 10}H14Q8 ${from + 10} 8 ${from + 16}V${top + 20}H${indent - 5}`);
+        root.append(drawing('path', {class: 'tip', d: `M${indent - 6} ${top + 16}L${indent - 6} ${top + 24}L${indent} ${top + 20}z`}));
+      }
+      root.append(box('box', x, top, wide, h));
+      root.append(text(x + pad, top + 22, head.title, {'font-size': 13, 'font-weight': 600}), text(x + pad, top + 39, head.note, {class: 'soft', 'font-size': 11.5}));
+      if (head.layers.length) chips(head.layers[0].parts, x + pad, top + 49, wide - 2 * pad);
+      root.append(text(x + pad, top + h - 10, head.parameters ? `${millions(head.parameters)} · ${percent(head.parameters / whole)}` : 'no weights of its own', {class: 'soft', 'font-size': 11}));
+      if (!isRow) top += h + 12;
+    });
+    y = isRow ? top + tall : top - 12;
   }
   const height = Math.ceil(y + 6);
   root.setAttribute('viewBox', `0 0 ${width} ${height}`);

@@ -20,16 +20,26 @@ function roles() {
   return all.map((role, index) => [role, index]).sort(([a, i], [b, j]) => order(a) === order(b) ? i - j : order(a) - order(b)).map(([role]) => role);
 }
 
+/** What the names of all roles begin with, up to the layer's number. */
+function sharedStart(all) {
+  const starts = new Set(all.map(role => role.role.slice(0, role.role.indexOf('*') + 1)));
+  return starts.size === 1 ? [...starts][0].length + 1 : 0;
+}
+
 function layersSection() {
   const all = roles().filter(role => role.points.every(point => point.tensor.quantiles));
   if (!all.length) return;
-  const parts = data.change ? changeParts() : ownParts();
-  const cards = some => element('div', {class: 'cards'}, some.map(role => layerPlot(roleName(role.role), role.points, parts.plots(role), point => parts.read(role, point), point => showTensors(point.tensor.name, true))));
-  const matrices = all.filter(role => role.rank > 1), vectors = all.filter(role => role.rank < 2);
+  const parts = data.change ? changeParts() : ownParts(), start = sharedStart(all);
+  const cards = some => element('div', {class: 'cards'}, some.map(role => layerPlot(role.role.slice(start), role.points, parts.plots(role), point => parts.read(role, point), point => showTensors(point.tensor.name, true))));
+  // What has not moved needs no plot.
+  const still = data.change ? all.filter(role => role.points.every(point => !point.tensor.change || point.tensor.change.relative_norm === 0)) : [];
+  if (still.length === all.length) return;
+  const matrices = all.filter(role => role.rank > 1 && !still.includes(role)), vectors = all.filter(role => role.rank < 2 && !still.includes(role));
   const count = Math.max(...all.map(role => role.points.length));
   section('layers', 'Layers', data.change ? `How far each of ${count} layers has moved` : `How ${count} layers differ`, parts.lead, parts.legend,
     matrices.length ? cards(matrices) : null,
-    vectors.length ? element('details', {open: matrices.length ? null : true}, element('summary', {}, `Vectors: ${plural(vectors.length, 'bias or norm', 'biases and norms')}`), cards(vectors)) : null);
+    vectors.length ? element('details', {open: matrices.length ? null : true}, element('summary', {}, `Vectors: ${plural(vectors.length, 'bias or norm', 'biases and norms')}`), cards(vectors)) : null,
+    still.length ? element('p', {class: 'note'}, 'The same in both, in every layer: ', element('span', {class: 'mono'}, still.map(role => role.role.slice(start)).join(', '))) : null);
 }
 
 function ownParts() {
@@ -51,7 +61,7 @@ function changeParts() {
   const change = point => point.tensor.change || {};
   return {
     lead: 'One plot for each weight, the layers from left to right: how far it has moved against its own size, and the L2 norm of both. Arrow keys read a plot, Enter opens the tensor.',
-    legend: element('div', {class: 'legend'}, element('span', {}, element('i', {class: 'l'}), 'first; relative change'), element('span', {}, element('i', {class: 'l b'}), 'second')),
+    legend: element('div', {class: 'legend'}, element('span', {}, element('i', {class: 'l'}), 'relative change; norm of the first'), element('span', {}, element('i', {class: 'l b'}), 'norm of the second')),
     plots: () => [linePart('‖Δ‖ / ‖first‖', point => change(point).relative_norm ?? 0), linePart('L2 norm', point => point.tensor.l2, point => point.tensor.other && point.tensor.other.l2)],
     read(role, point) {
       if (point) return `layer ${point.layer}: relative change ${number(change(point).relative_norm)}, max |Δ| ${number(change(point).max_abs)}, cosine ${number(change(point).cosine, 6)}`;

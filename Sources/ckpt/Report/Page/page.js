@@ -40,8 +40,7 @@ function bar() {
 
 setTheme(remembered() || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
 overviewHead();
-warningsSection();
-overviewSection();
+if (data.change) changeSections(); else { concernsSection(); overviewSection(); }
 diagramSection();
 sizesSection();
 layersSection();

@@ -62,7 +62,7 @@ function histogramPlot(tensor, other) {
     root.append(drawing('path', {class: order === 1 ? 'bar b' : 'bar', d: path}));
   });
   root.append(drawing('line', {class: 'grid', x1: 0, x2: width, y1: height - bottom, y2: height - bottom}));
-  if (tensor.quantiles) {
+  if (tensor.quantiles && tensor.histogram.high > tensor.histogram.low) {
     for (const [index, label] of [[1, 'p1'], [4, 'median'], [7, 'p99']]) {
       const at = x(tensor.quantiles[index]);
       root.append(drawing('line', {class: 'mark', x1: at, x2: at, y1: top, y2: height - bottom}),
@@ -92,7 +92,7 @@ function layerPlot(title, points, parts, read, open) {
     const top = index * (each + gap) + gap - 2, base = top + each;
     let low = Math.min(...points.map(part.low)), high = Math.max(...points.map(part.high));
     if (part.fromZero) { low = Math.min(0, low); high = Math.max(0, high); }
-    if (!(high > low)) { const pad = Math.abs(low) * 0.1 || 1; low -= pad; high += pad; }
+    if (!(high > low)) { const pad = Math.abs(low) * 0.1 || 1; low -= part.fromZero ? 0 : pad; high += pad; }
     const y = value => base - (value - low) / (high - low) * each;
     const marks = ticks(low, high, 3);
     for (const tick of marks) {
@@ -131,7 +131,11 @@ function layerPlot(title, points, parts, read, open) {
   root.addEventListener('keydown', event => {
     const move = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: points.length - 1}[event.key];
     if (move !== undefined) { show(move); event.preventDefault(); }
-    else if (event.key === 'Enter' && at >= 0) open(points[at]);
+    else if (event.key === 'Enter' && at >= 0) {
+      // Focus goes to a button, which would take the rest of the key.
+      event.preventDefault();
+      open(points[at]);
+    }
   });
   summary();
   return element('div', {class: 'card'}, element('h4', {}, title), said, root);

@@ -90,13 +90,12 @@ function update() {
   table.shown = table.rows.filter(row => tests.every(test => test(row)));
   const column = table.column, sign = table.isDown ? -1 : 1;
   if (column) {
-    const collator = new Intl.Collator('en', {numeric: true});
     table.shown.sort((a, b) => {
       const x = column.value(a.tensor), y = column.value(b.tensor);
       const noX = x === null || x === undefined || x === '', noY = y === null || y === undefined || y === '';
       // What has no value is last, whatever the direction.
       if (noX || noY) return noX === noY ? a.index - b.index : noX ? 1 : -1;
-      return (sign * (column.isText ? collator.compare(x, y) : x - y)) || a.index - b.index;
+      return (sign * (column.isText ? byName.compare(x, y) : x - y)) || a.index - b.index;
     });
   }
   table.body.replaceChildren();
@@ -204,9 +203,9 @@ function detailNode(row) {
   const sheet = element('div', {class: 'sheet'});
   const plots = element('div', {});
   if (tensor.histogram) {
-    const one = tensor.histogram, outside = 'all but a thousandth at each end';
+    const one = tensor.histogram, outside = one.low > tensor.min || one.high < tensor.max ? 'all but a thousandth at each end' : 'all numbers';
     plots.append(element('h4', {}, other ? 'Histogram: the first filled, the second as a line' : 'Histogram'), histogramPlot(tensor, other),
-      element('p', {class: 'axis'}, one.high > one.low ? `${outside}, ${number(one.low)} to ${number(one.high)}, in ${one.counts.length} bars` : 'all numbers are the same', tensor.sample ? `; of a sample of ${grouped(tensor.sample)}` : '; of every number'));
+      element('p', {class: 'axis'}, one.high > one.low ? `${outside[0].toUpperCase()}${outside.slice(1)}, ${number(one.low)} to ${number(one.high)}, in ${one.counts.length} bars` : 'All numbers are the same', tensor.sample ? `; of a sample of ${grouped(tensor.sample)}.` : '.'));
   } else plots.append(element('p', {class: 'note'}, tensor.count === 0 || product(tensor.shape) === 0 ? 'It holds no numbers.' : tensor.count === undefined ? 'Its numbers cannot be decoded.' : 'None of its numbers is finite.'));
   const cell = value => element('td', {class: 'n'}, number(value, 7)), names = data.shares.map(share => share === 0.5 ? 'median' : `${short(100 * share)} %`);
   const line = (name, key) => element('tr', {}, element('th', {scope: 'row'}, name), cell(tensor[key]), other ? cell(other[key]) : null);
@@ -222,6 +221,14 @@ function detailNode(row) {
   return node;
 }
 
+/** What brought a pair together, and how the second lies against the first. */
+function matchText(tensor) {
+  const piece = tensor.piece, rows = tensor.rows;
+  return [`by ${tensor.matched_by}`, tensor.transposed ? 'transposed' : null, tensor.reshaped ? 'reshaped' : null,
+    piece ? `a part of the ${piece.of}: ${piece.length} from ${piece.start} along axis ${piece.axis}${piece.count > 1 ? `, ${piece.count} times` : ''}` : null,
+    rows ? `${grouped(rows.kept)} rows of ${grouped(rows.first)} and ${grouped(rows.second)} are the same` : null].filter(Boolean).join('; ');
+}
+
 function detailFacts(tensor) {
   const change = tensor.change, mono = text => element('span', {class: 'mono'}, text);
   const ends = one => one.first && one.first.length ? `[${one.first.map(value => number(value, 5)).join(', ')}${one.last.length ? `${product(one.shape) > one.first.length + one.last.length ? ', …, ' : ', '}${one.last.map(value => number(value, 5)).join(', ')}` : ''}]` : null;
@@ -234,6 +241,8 @@ function detailFacts(tensor) {
     ['Shape', `${shapeText(tensor.shape)} of ${tensor.dtype}: ${plural(product(tensor.shape), 'element')}, ${bytes(tensor.bytes)}${tensor.filters ? `, stored through ${tensor.filters.join(', ')}` : ''}`],
     ['Values', ends(tensor) ? mono(ends(tensor)) : null],
     ['Values, second', tensor.other && ends(tensor.other) ? mono(ends(tensor.other)) : null],
-    ['Largest difference', change && change.index ? `${number(change.max_abs, 7)} at [${change.index.join(', ')}]: ${number(change.first_value, 7)} and ${number(change.second_value, 7)}` : null],
+    ['Matched', tensor.other ? matchText(tensor) : null],
+    ['Largest difference', change && change.worst ? `${number(change.max_abs, 7)} at [${change.worst.index.join(', ')}]: ${number(change.worst.first, 7)} and ${number(change.worst.second, 7)}` : null],
+    ['Not compared', change ? change.unmeasured : null],
   ]);
 }

@@ -78,7 +78,7 @@ function section(id, short, title, lead, ...children) {
 
 /** Rows of a heading and a value. */
 function facts(rows) {
-  return element('table', {class: 'plain'}, element('tbody', {}, rows.filter(row => row[1] !== null && row[1] !== undefined && row[1] !== '')
+  return element('table', {class: 'plain facts'}, element('tbody', {}, rows.filter(row => row[1] !== null && row[1] !== undefined && row[1] !== '')
     .map(([key, ...values]) => element('tr', {}, element('th', {scope: 'row'}, key), values.map(value => value instanceof Node && value.nodeName === 'TD' ? value : element('td', {}, value))))));
 }
 
@@ -96,8 +96,6 @@ function place(tensor) {
   return {role: name.slice(0, start) + '*' + name.slice(start + found[2].length), layer: Number(found[2])};
 }
 
-/** A role's name without what all have. */
-const roleName = role => role.replace(/^(layers|groups)\.\*\.(0\.)?/, '');
 
 /** Calls back now and whenever the width of an element has changed. */
 function onWidth(node, draw) {
