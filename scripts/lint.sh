@@ -22,6 +22,8 @@ forbid '^(public )?import (Infer|ArgumentParser|CHDF5|CZip)' 'transforms know mo
 forbid '^(public )?import (Transforms|ArgumentParser|CHDF5|CZip)' 'the judge does not know the judged' Sources/Infer
 forbid '^import (CHDF5|CHDF5Reader|CZip|CSnappy|CYAML|CKernels|CStatistics)' 'the command has no C' Sources/ckpt
 forbid '\bprint\(' 'libraries do not print' Sources/Checkpoint Sources/Transforms Sources/Infer
+forbid 'Swift\.print\(' 'print through Terminal.print: names come from files' \
+  $(ls -d Sources/ckpt/* | grep -v Rendering) Sources/ckpt/Rendering/[!T]* Sources/ckpt/Rendering/Ta*
 for gate in 'CHDF5 Sources/Checkpoint/HDF5' 'CHDF5Reader Sources/Checkpoint/HDF5' \
   'CZip Sources/Checkpoint/Zip' 'CSnappy Sources/Checkpoint/Snappy' 'CKernels Sources/Infer/Runtime' \
   'CChecksum Sources/Checkpoint/Storage' 'CCrypto Sources/Checkpoint/Inspection' \

@@ -1,6 +1,8 @@
 // The loops of ckpt_measure for one type of numbers, included once for each. Before it are defined:
 //   NAMED(name)   a name of this type's own
 //   NUMBER        the type; NUMBERS and BITS, vectors of LANES of them and of integers as wide
+//   CONTRACT      allows a product and a sum in one step where that changes no result
+//   IS_EXTREME(x) whether sums of squares of such numbers may leave the range of doubles
 //   MAGNITUDE     the bits without the sign; INFINITE, the bits of infinity
 
 #define CHOOSE(condition, a, b) \
@@ -35,10 +37,9 @@ static void NAMED(slowly)(const NUMBER *numbers, size_t count, double least_norm
 }
 
 /// A whole block; false, and nothing done, when not all of it is finite.
-static inline __attribute__((always_inline)) int NAMED(block)(const NUMBER *numbers,
-                                                              double least_normal,
-                                                              struct ckpt_moments *found,
-                                                              struct sums *sums) {
+INLINE int NAMED(block)(const NUMBER *numbers, double least_normal, struct ckpt_moments *found,
+                        struct sums *sums) {
+  CONTRACT
   NUMBERS low, high;
   memcpy(&low, numbers, sizeof low);
   high = low;
@@ -100,8 +101,29 @@ static void NAMED(center)(const NUMBER *numbers, size_t count, struct ckpt_momen
   found->deviation = sums.second - sums.first * shift;
 }
 
-MANY_TARGETS static void NAMED(moments)(const NUMBER *numbers, size_t count, double least_normal,
-                                        struct ckpt_moments *found) {
+/// The same in units of a power of two, where squares or their sum leave the range of doubles.
+static void NAMED(scaled)(const NUMBER *numbers, size_t count, struct ckpt_moments *found) {
+  const double largest = fmax(-found->minimum, found->maximum);
+  found->exponent = ilogb(largest);
+  double first = 0, second = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (isfinite(numbers[i])) first += scalbn(numbers[i], -found->exponent);
+  }
+  found->mean = first / (double)found->finite;
+  first = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(numbers[i])) continue;
+    const double d = scalbn(numbers[i], -found->exponent) - found->mean;
+    first += d;
+    second += d * d;
+  }
+  const double shift = first / (double)found->finite;
+  found->mean += shift;
+  found->deviation = second - first * shift;
+}
+
+INLINE void NAMED(moments)(const NUMBER *numbers, size_t count, double least_normal,
+                           struct ckpt_moments *found) {
   struct sums sums = {0};
   size_t i = 0;
   for (; i + BLOCK <= count; i += BLOCK) {
@@ -115,11 +137,20 @@ MANY_TARGETS static void NAMED(moments)(const NUMBER *numbers, size_t count, dou
   if (found->minimum == found->maximum) {
     found->mean = found->minimum;
     found->deviation = 0;
+    // A unit in which the square, and that of a difference to others, stays in range.
+    if (found->mean != 0 && IS_EXTREME(fabs(found->mean))) {
+      found->exponent = ilogb(found->mean);
+      found->mean = scalbn(found->mean, -found->exponent);
+    }
+  } else if (IS_EXTREME(fmax(-found->minimum, found->maximum))) {
+    NAMED(scaled)(numbers, count, found);
   } else if (!(found->deviation >= 1e-6 * sums.second)) {
     NAMED(center)(numbers, count, found);
   }
 }
 
+#undef CONTRACT
+#undef IS_EXTREME
 #undef CHOOSE
 #undef NAMED
 #undef NUMBER

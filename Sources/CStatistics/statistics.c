@@ -3,12 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-// One copy of a loop for each instruction set, chosen when the program is loaded.
+// One copy of a loop for each instruction set: chosen when the program is loaded, or by the caller.
 #if defined(__x86_64__)
 #define MANY_TARGETS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define WIDE_TARGET __attribute__((target("arch=x86-64-v3")))
+#define WIDEST_TARGET __attribute__((target("arch=x86-64-v4")))
 #else
 #define MANY_TARGETS
+#define WIDE_TARGET
+#define WIDEST_TARGET
 #endif
+#define INLINE static inline __attribute__((always_inline))
 
 // Sums go by this many lanes, whatever the processor has; a block of them is looked at as a whole.
 enum { LANES = 16, BLOCK = 1024 };
@@ -23,8 +28,11 @@ struct sums {
   double second;
 };
 
-// The square of a single is exact in double precision, so it may be added in one step or in two.
-#pragma STDC FP_CONTRACT ON
+// Nothing is rounded in one step where some processors need two, so that all give the same; but the square
+// of a single is exact in double precision, and may be added either way.
+#pragma STDC FP_CONTRACT OFF
+#define CONTRACT _Pragma("STDC FP_CONTRACT ON")
+#define IS_EXTREME(x) 0
 #define NAMED(name) name##_f32
 #define NUMBER float
 #define NUMBERS floats
@@ -33,7 +41,8 @@ struct sums {
 #define INFINITE 0x7f800000
 #include "moments.h"
 
-#pragma STDC FP_CONTRACT OFF
+#define CONTRACT
+#define IS_EXTREME(x) ((x) > 0x1p480 || (x) < 0x1p-400)
 #define NAMED(name) name##_f64
 #define NUMBER double
 #define NUMBERS doubles
@@ -66,13 +75,33 @@ MANY_TARGETS static void widen_bf16(const uint16_t *halves, size_t count, float 
 
 static const struct ckpt_moments nothing = {.minimum = INFINITY, .maximum = -INFINITY};
 
+/// Moments that only hold zeros have any exponent.
+static int is_zero(const struct ckpt_moments *moments) {
+  return moments->minimum == 0 && moments->maximum == 0;
+}
+
+/// Moves the moments to a unit of 2 to the `exponent`.
+static void rescale(struct ckpt_moments *moments, int32_t exponent) {
+  const int step = moments->exponent - exponent;
+  moments->mean = scalbn(moments->mean, step);
+  moments->deviation = scalbn(moments->deviation, 2 * step);
+  moments->exponent = exponent;
+}
+
 void ckpt_merge_moments(struct ckpt_moments *all, const struct ckpt_moments *more) {
   if (more->finite) {
+    struct ckpt_moments next = *more;
+    if (next.exponent != all->exponent) {
+      if (!all->finite || is_zero(all) || (!is_zero(&next) && next.exponent > all->exponent))
+        rescale(all, next.exponent);
+      else
+        rescale(&next, all->exponent);
+    }
     // Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances (1979).
-    const double count = (double)(all->finite + more->finite);
-    const double part = (double)more->finite / count, step = more->mean - all->mean;
-    all->deviation += more->deviation + step * step * part * (double)all->finite;
-    all->mean = all->finite ? all->mean + step * part : more->mean;
+    const double count = (double)(all->finite + next.finite);
+    const double part = (double)next.finite / count, step = next.mean - all->mean;
+    all->deviation += next.deviation + step * step * part * (double)all->finite;
+    all->mean = all->finite ? all->mean + step * part : next.mean;
   }
   all->finite += more->finite;
   all->nan += more->nan;
@@ -85,8 +114,8 @@ void ckpt_merge_moments(struct ckpt_moments *all, const struct ckpt_moments *mor
   if (more->maximum > all->maximum) all->maximum = more->maximum;
 }
 
-struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, size_t count,
-                                 double least_normal) {
+INLINE struct ckpt_moments measure(enum ckpt_numbers type, const void *numbers, size_t count,
+                                   double least_normal) {
   struct ckpt_moments found = nothing;
   switch (type) {
     case CKPT_F32: moments_f32(numbers, count, least_normal, &found); break;
@@ -106,6 +135,46 @@ struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, si
     }
   }
   return found;
+}
+
+static struct ckpt_moments measure_baseline(enum ckpt_numbers type, const void *numbers,
+                                            size_t count, double least_normal) {
+  return measure(type, numbers, count, least_normal);
+}
+
+WIDE_TARGET static struct ckpt_moments measure_wide(enum ckpt_numbers type, const void *numbers,
+                                                    size_t count, double least_normal) {
+  return measure(type, numbers, count, least_normal);
+}
+
+WIDEST_TARGET static struct ckpt_moments measure_widest(enum ckpt_numbers type,
+                                                        const void *numbers, size_t count,
+                                                        double least_normal) {
+  return measure(type, numbers, count, least_normal);
+}
+
+enum ckpt_instructions ckpt_widest_instructions(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return CKPT_WIDEST;
+  if (__builtin_cpu_supports("x86-64-v3")) return CKPT_WIDE;
+#endif
+  return CKPT_BASELINE;
+}
+
+struct ckpt_moments ckpt_measure_by(enum ckpt_instructions instructions, enum ckpt_numbers type,
+                                    const void *numbers, size_t count, double least_normal) {
+  switch (instructions) {
+    case CKPT_BASELINE: break;
+    case CKPT_WIDE: return measure_wide(type, numbers, count, least_normal);
+    case CKPT_WIDEST: return measure_widest(type, numbers, count, least_normal);
+  }
+  return measure_baseline(type, numbers, count, least_normal);
+}
+
+struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, size_t count,
+                                 double least_normal) {
+  return ckpt_measure_by(ckpt_widest_instructions(), type, numbers, count, least_normal);
 }
 
 typedef uint32_t naturals __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
@@ -202,7 +271,8 @@ struct ckpt_difference ckpt_no_difference(enum ckpt_numbers type, const void *nu
   found.nan_both = moments.nan;
   if (!moments.finite) return found;
   const double square =
-      moments.deviation + moments.mean * moments.mean * (double)moments.finite;
+      ldexp(moments.deviation + moments.mean * moments.mean * (double)moments.finite,
+            2 * moments.exponent);
   found.squared_first = found.squared_second = found.product = square;
   found.peak_first = fmax(-moments.minimum, moments.maximum);
   found.peak_second = found.peak_first;

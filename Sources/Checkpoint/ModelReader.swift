@@ -60,6 +60,24 @@ public struct ModelReader: Sendable {
     }
   }
 
+  /// The weights by their names alone, where the configuration cannot be known: of the architecture only the
+  /// family's name counts.
+  ///
+  /// `nil` where no dialect knows the names.
+  public func outline(
+    of checkpoint: Checkpoint, configuration: (path: String, json: JSON)?
+  ) -> Model? {
+    guard let (dialect, family) = try? recognise(checkpoint, configuration?.json),
+      let binding = try? dialect.bind(checkpoint, family: family.name)
+    else { return nil }
+    let architecture = FamilyArchitecture(
+      family: family.name, configuration: Configuration(), heads: [], tops: binding.tops)
+    return Model(
+      architecture: architecture, weights: binding.weights, carried: binding.carried,
+      left: binding.left, redundant: binding.redundant, configuration: configuration?.json,
+      dialect: dialect.name, warnings: checkpoint.warnings + binding.warnings)
+  }
+
   private func recognise(
     _ checkpoint: Checkpoint, _ configuration: JSON?
   ) throws(CheckpointError) -> (any Dialect, any Family) {

@@ -48,6 +48,11 @@ public struct Opening: Sendable {
     try ModelReader(options).draft(of: checkpoint, configuration: configuration)
   }
 
+  /// What the tensors' names tell where the rest is unknown.
+  public func outline() -> Model? {
+    ModelReader(options).outline(of: checkpoint, configuration: configuration)
+  }
+
   /// Files of other tokenizers beside it, by name; ckpt does not rewrite them.
   public var tokenizers: [String] {
     Paths.list(Paths.folder(of: checkpoint.path)).filter { name in

@@ -25,9 +25,9 @@ struct AttentionReport {
           part.heads.map { "\($0.effectiveRank)" }.joined(separator: " "), alike ?? "-",
         ] + (talks ? talking.isEmpty ? ["-", "-"] : talking : []))
     }
-    Swift.print("")
+    Terminal.print("")
     table.print()
-    Swift.print("\n\(conclusion)")
+    Terminal.print("\n\(conclusion)")
   }
 
   /// What the ranks say of the key size.
@@ -90,7 +90,7 @@ struct LayersReport {
         layer.farthest.map { String($0.name.dropFirst(layer.name.count + 1)) } ?? "-",
         layer.farthest.map { Text.small($0.distance) } ?? "-")
     }
-    Swift.print("")
+    Terminal.print("")
     table.print()
   }
 

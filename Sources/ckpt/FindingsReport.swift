@@ -20,7 +20,7 @@ struct FindingsReport {
       let isCut = all.count > Self.shown
       let rows = isCut ? Array(all.sorted { $0.value > $1.value }.prefix(Self.shown)) : all
       let more = isCut ? ", the largest \(Self.shown) of \(all.count)" : ""
-      Swift.print("\(Terminal.output.bold(finding.transform)): \(finding.quantity)\(more)")
+      Terminal.print("\(Terminal.output.bold(finding.transform)): \(finding.quantity)\(more)")
       var table = Table([.left, .right])
       for row in rows { table.add(row.subject, Text.small(row.value)) }
       table.print(indent: "  ")

@@ -84,27 +84,29 @@ struct HashCheckReport {
   func print(quiet: Bool) {
     let terminal = Terminal.output
     for change in comparison.changed {
-      Swift.print(
+      Terminal.print(
         "\(terminal.yellow("changed")) \(change.found.name)\(HashCheckReport.form(change))")
     }
     for change in comparison.renamed {
-      Swift.print("\(terminal.yellow("renamed")) \(change.expected.name) → \(change.found.name)")
+      Terminal.print("\(terminal.yellow("renamed")) \(change.expected.name) → \(change.found.name)")
     }
-    for entry in comparison.missing { Swift.print("\(terminal.yellow("missing")) \(entry.name)") }
-    for entry in comparison.new { Swift.print("\(terminal.yellow("new")) \(entry.name)") }
+    for entry in comparison.missing {
+      Terminal.print("\(terminal.yellow("missing")) \(entry.name)")
+    }
+    for entry in comparison.new { Terminal.print("\(terminal.yellow("new")) \(entry.name)") }
     let count = Text.plural(content.tensors.count, "tensor")
     if comparison.isEqual {
-      if !quiet { Swift.print("\(terminal.green("ok")) \(content.hash) (\(count))") }
+      if !quiet { Terminal.print("\(terminal.green("ok")) \(content.hash) (\(count))") }
     } else if manifest.tensors == nil {
-      Swift.print("\(terminal.red("different")): the hash is \(content.hash)")
-      Swift.print("the manifest says \(manifest.hash ?? "")")
-      Swift.print("a manifest of --per-tensor tells which tensors differ")
+      Terminal.print("\(terminal.red("different")): the hash is \(content.hash)")
+      Terminal.print("the manifest says \(manifest.hash ?? "")")
+      Terminal.print("a manifest of --per-tensor tells which tensors differ")
     } else {
       let counts = [
         (comparison.changed.count, "changed"), (comparison.renamed.count, "renamed"),
         (comparison.missing.count, "missing"), (comparison.new.count, "new"),
       ].filter { $0.0 > 0 }.map { "\(Text.grouped($0.0)) \($0.1)" }
-      Swift.print("\(terminal.red("different")): \(counts.joined(separator: ", ")) of \(count)")
+      Terminal.print("\(terminal.red("different")): \(counts.joined(separator: ", ")) of \(count)")
     }
   }
 

@@ -56,6 +56,8 @@ struct Info: ParsableCommand, JSONCommand {
 struct Understanding {
   /// The model, which may be incomplete; `nil` where no dialect knows the names.
   var model: Model?
+  /// What names tell of a model whose configuration is not known.
+  var outline: Model?
   /// Why it is unknown.
   var unknown: CheckpointError?
   /// Why it cannot be used, though its family is known: weights and configuration disagree.
@@ -77,7 +79,9 @@ struct Understanding {
       switch error.kind {
       case .usage, .wouldDrop, .cannotWrite: throw error
       case .notRecognised where family == nil: unknown = error
-      default: failure = error
+      default:
+        failure = error
+        if model == nil { outline = opening.outline() }
       }
     }
   }

@@ -4,11 +4,11 @@ import Checkpoint
 extension InfoReport {
   func print() {
     let screen = Screen()
-    Swift.print(screen.terminal.bold(Text.cut(checkpoint.path, width: screen.width)))
-    Swift.print(headline(screen))
+    Terminal.print(screen.terminal.bold(Text.shortened(checkpoint.path, to: screen.width)))
+    Terminal.print(headline(screen))
     screen.section("model", modelRows)
     printParts(screen)
-    screen.section("configuration", configurationRows)
+    screen.section("configuration", configurationRows, isList: true)
     if let model, !model.architecture.tops.isEmpty {
       screen.section("on top", model.architecture.tops.map { ($0.name, $0.meaning) })
     }
@@ -24,7 +24,7 @@ extension InfoReport {
     let parameters = composition.parameters(.trainable) + composition.parameters(.fixed)
     let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
     let parts = [
-      model?.architecture.family ?? "no known family",
+      (model ?? understanding.outline)?.architecture.family ?? "no known family",
       Text.plural(parameters, "parameter"),
       Text.bytes(bytes) + " in " + Text.plural(checkpoint.tensors.count, "tensor"),
     ]
@@ -54,6 +54,9 @@ extension InfoReport {
       let heads = family.heads.sorted().map(\.rawValue).joined(separator: ", ")
       rows.append(("heads", heads.isEmpty ? "none" : heads))
       rows.append(("dialect", model.dialect))
+    } else if let outline = understanding.outline {
+      rows.append(("family", "\(outline.architecture.family); \(understanding.reason ?? "")"))
+      rows.append(("dialect", outline.dialect))
     } else {
       rows.append(("family", "unknown: \(understanding.reason ?? "")"))
     }
@@ -100,14 +103,10 @@ extension InfoReport {
     var parts = composition.parts
     var rest: [Composition.Part] = []
     if parts.count > InfoReport.shownParts {
-      let sizes = parts.map(\.parameters).sorted(by: >)
-      let least = sizes[InfoReport.shownParts - 1]
-      rest = parts.filter { $0.parameters < least }
-      parts = parts.filter { $0.parameters >= least }
-      if parts.count > InfoReport.shownParts {
-        rest += parts[InfoReport.shownParts...]
-        parts.removeLast(parts.count - InfoReport.shownParts)
-      }
+      let order = parts.indices.sorted { (parts[$1].parameters, $0) < (parts[$0].parameters, $1) }
+      let shown = Set(order.prefix(InfoReport.shownParts - 1))
+      rest = parts.indices.filter { !shown.contains($0) }.map { parts[$0] }
+      parts = parts.indices.filter(shown.contains).map { parts[$0] }
     }
     var table = Table([.left, .right, .right, .right, .left])
     for part in parts {
@@ -117,7 +116,7 @@ extension InfoReport {
       let role =
         part.role == .trainable || part.role.rawValue == part.name ? "" : part.role.rawValue
       table.add(
-        Text.cut(part.name, width: 30), Text.grouped(part.parameters),
+        Text.shortened(part.name, to: 30), Text.grouped(part.parameters),
         InfoReport.share(Double(part.parameters) / Double(all)), Text.bytes(part.bytes),
         screen.terminal.dim([role, blocks].filter { !$0.isEmpty }.joined(separator: ", ")))
     }
@@ -129,8 +128,8 @@ extension InfoReport {
         Text.bytes(rest.reduce(0) { $0 + $1.bytes }), "")
     }
     guard !parts.isEmpty else { return }
-    Swift.print("")
-    Swift.print(screen.terminal.bold("parameters"))
+    Terminal.print("")
+    Terminal.print(screen.terminal.bold("parameters"))
     table.print(indent: "  ")
     let roles = Composition.Role.allCases.filter { composition.parameters($0) > 0 }
       .map { "\(Text.grouped(composition.parameters($0))) \(InfoReport.name($0))" }
@@ -215,7 +214,14 @@ extension InfoReport {
           ))
       }
     }
-    for tie in health.ties.prefix(4) {
+    // Where most tensors have a second spelling, no weights are shared.
+    let aliases = health.ties.filter { $0.kind == .alias }
+    let isSpelling = aliases.count > InfoReport.shownTies
+    if isSpelling {
+      rows.append(("names", "\(Text.grouped(aliases.count)) tensors have a second name"))
+    }
+    let ties = health.ties.filter { $0.kind != .alias || !isSpelling }
+    for tie in ties.prefix(InfoReport.shownTies) {
       let others = tie.names.dropFirst().prefix(3).joined(separator: ", ")
       let more = tie.names.count > 4 ? ", …" : ""
       let word =
@@ -226,9 +232,14 @@ extension InfoReport {
         }
       rows.append(("tied", "\(tie.names[0]) \(word) \(others)\(more)"))
     }
-    if health.ties.count > 4 { rows.append(("", "and \(health.ties.count - 4) more ties")) }
+    if ties.count > InfoReport.shownTies {
+      rows.append(("", "and \(ties.count - InfoReport.shownTies) more"))
+    }
     return rows
   }
+
+  /// Ties that a terminal gets; JSON has all.
+  private static let shownTies = 4
 
   /// `3.14`, `12.5`, `1.0e-07`.
   private static func short(_ value: Double) -> String {
@@ -242,8 +253,8 @@ extension InfoReport {
 
   private func printCarried(_ screen: Screen) {
     guard let model, !carried.isEmpty else { return }
-    Swift.print("")
-    Swift.print(screen.terminal.bold("carried (no known meaning)"))
+    Terminal.print("")
+    Terminal.print(screen.terminal.bold("carried (no known meaning)"))
     for group in carried.prefix(InfoReport.shownGroups) {
       let shown = group.tensors.prefix(8).map { "\($0.name) \($0.shape)" }.joined(separator: ", ")
       screen.paragraph(
@@ -257,12 +268,12 @@ extension InfoReport {
 
   private func printConcerns(_ screen: Screen) {
     if let hint = understanding.unknown?.hint {
-      Swift.print("")
-      for line in Text.wrapped(hint, width: screen.width) { Swift.print(line) }
+      Terminal.print("")
+      for line in Text.wrapped(hint, to: screen.width) { Terminal.print(line) }
     }
     let concerns = health.concerns
     guard !concerns.isEmpty || !warnings.isEmpty else { return }
-    Swift.print("")
+    Terminal.print("")
     for concern in concerns {
       let isWarning = concern.severity == .warning
       screen.remark(isWarning ? "warning:" : "note:", isWarning: isWarning, concern.sentence)
@@ -279,33 +290,40 @@ private struct Screen {
   /// Longer lines are hard to read.
   private var textWidth: Int { terminal.columns == nil ? Int.max : min(width, 120) }
   private static let label = 12
+  private static let listWidth = 110
 
-  func section(_ title: String, _ content: [(String, String)]) {
+  /// - Parameter isList: whether it is broken into lines without a terminal too.
+  func section(_ title: String, _ content: [(String, String)], isList: Bool = false) {
     guard !content.isEmpty else { return }
     print("")
     print(terminal.bold(title))
-    rows(content)
+    rows(content, to: isList ? min(textWidth, Screen.listWidth) : textWidth)
   }
 
-  func rows(_ content: [(String, String)]) {
+  func rows(_ content: [(String, String)]) { rows(content, to: textWidth) }
+
+  private func rows(_ content: [(String, String)], to width: Int) {
     let label = max(Screen.label, min(24, content.map { Text.width($0.0) }.max() ?? 0))
     for (name, value) in content where !value.isEmpty {
       let pad = String(repeating: " ", count: max(0, label - Text.width(name)))
       let empty = String(repeating: " ", count: label)
-      for (index, line) in Text.wrapped(value, width: textWidth - label - 4).enumerated() {
+      // A number stays with its unit.
+      let bound = value.replacing(" %", with: "\u{a0}%")
+      for (index, wrapped) in Text.wrapped(bound, to: width - label - 4).enumerated() {
+        let line = wrapped.replacing("\u{a0}", with: " ")
         print("  " + (index == 0 ? terminal.dim(name) + pad : empty) + "  " + line)
       }
     }
   }
 
   func paragraph(_ text: String) {
-    for line in Text.wrapped(text, width: textWidth - 2) { print("  " + line) }
+    for line in Text.wrapped(text, to: textWidth - 2) { print("  " + line) }
   }
 
   func remark(_ label: String, isWarning: Bool, _ text: String) {
     let colored = isWarning ? terminal.yellow(label) : terminal.dim(label)
     let indent = String(repeating: " ", count: label.count + 1)
-    for (index, line) in Text.wrapped(text, width: textWidth - indent.count).enumerated() {
+    for (index, line) in Text.wrapped(text, to: textWidth - indent.count).enumerated() {
       print((index == 0 ? colored + " " : indent) + line)
     }
   }

@@ -19,7 +19,8 @@ struct InfoReport {
   ) throws {
     self.opening = opening
     self.understanding = understanding
-    let (checkpoint, model) = (opening.checkpoint, understanding.model)
+    let checkpoint = opening.checkpoint
+    let model = understanding.model ?? understanding.outline
     warnings = model?.warnings ?? checkpoint.warnings
     var vocabulary: Vocabulary?
     if let model {
@@ -38,12 +39,15 @@ struct InfoReport {
     let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
     let progress = readingNumbers ? Progress("reading", total: bytes, quiet: quiet) : nil
     health = Health(
-      checkpoint, composition, model: model, vocabulary: vocabulary,
-      readingNumbers: readingNumbers, progress: { progress?.add($0) })
+      checkpoint, composition, model: model, isComplete: understanding.model != nil,
+      vocabulary: vocabulary, readingNumbers: readingNumbers, progress: { progress?.add($0) })
   }
 
   /// Rows of the token table.
-  var tokenRows: Int? { model?["embeddings.token"]?.tensor.shape.extents.first }
+  var tokenRows: Int? {
+    let model = model ?? understanding.outline
+    return model?["embeddings.token"]?.tensor.shape.extents.first
+  }
 
   /// Tokens that a vocabulary keeps free.
   var unusedTokens: Int {
@@ -121,8 +125,9 @@ extension InfoReport {
 
   private func setModel(_ json: inout JSON) {
     guard let model else {
-      json.set("dialect", .null)
-      json.set("family", .null)
+      let outline = understanding.outline
+      json.set("dialect", outline.map { .string($0.dialect) } ?? .null)
+      json.set("family", outline.map { .string($0.architecture.family) } ?? .null)
       json.set("unknown", understanding.reason.map { .string($0) } ?? .null)
       return
     }

@@ -131,7 +131,7 @@ struct List: ParsableCommand, JSONCommand {
       for (index, child) in children.enumerated() {
         let last = index == children.count - 1
         let detail = child.node.tensor.map { "  \($0.dtype.rawValue) \($0.shape)" } ?? ""
-        Swift.print(
+        Terminal.print(
           indent + (last ? "└─ " : "├─ ") + child.name + Terminal.output.dim(detail))
         child.node.print(indent: indent + (last ? "   " : "│  "))
       }

@@ -89,10 +89,10 @@ private struct Catalogue {
             .init("summary", .string(row.summary)),
           ] + row.more.map { .init($0.0, $0.1) })
       }
-      Swift.print(JSON.object([.init(key, .array(json))]).pretty)
+      Terminal.print(JSON.object([.init(key, .array(json))]).pretty)
       return
     }
-    var table = Table([.left, .left, .left])
+    var table = Table([.left, .left], wrapping: 1)
     for row in rows {
       let more = row.more.compactMap { name, value -> String? in
         switch value {
@@ -104,7 +104,7 @@ private struct Catalogue {
         default: return nil
         }
       }
-      table.add(row.name, row.summary, more.joined(separator: " · "))
+      table.add(row.name, ([row.summary] + more).joined(separator: " · "))
     }
     table.print()
   }

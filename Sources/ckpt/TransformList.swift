@@ -22,7 +22,7 @@ struct Transforms: ParsableCommand, JSONCommand {
     } else if let transform = chosen?.first {
       explain(transform)
     } else {
-      var table = Table([.left, .left, .left])
+      var table = Table([.left, .left, .left], wrapping: 2)
       for transform in TransformRegistry.all {
         table.add(transform.name, transform.contract.rawValue, transform.summary)
       }
@@ -32,7 +32,7 @@ struct Transforms: ParsableCommand, JSONCommand {
   }
 
   private func explain(_ transform: any Transform) {
-    var table = Table([.left, .left])
+    var table = Table([.left, .left], wrapping: 1)
     table.add("step", Terminal.output.bold("--apply \(transform.usage)"))
     table.add("what it does", transform.summary)
     table.add("contract", transform.contract.rawValue)

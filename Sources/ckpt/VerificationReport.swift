@@ -12,44 +12,44 @@ struct VerificationReport {
     let v = verification
     if (perLayer || !v.passed) && v.first?.misfit == nil { printValues(all: perLayer) }
     for entry in v.disagreements {
-      Swift.print(
+      Terminal.print(
         "\(terminal.red("disagree:")) \(entry.subject) is \(entry.source) in the first and "
           + "\(entry.result) in the second")
     }
-    for note in v.notes { Swift.print("\(terminal.yellow("note:")) \(note)") }
+    for note in v.notes { Terminal.print("\(terminal.yellow("note:")) \(note)") }
     let worst = v.values.max { $0.relative < $1.relative }
     let inputs = "\(Text.plural(v.values.count, "value")) on \(v.rows)×\(v.length) tokens"
     switch v.verdict {
     case .identical:
-      Swift.print("\(terminal.green("identical:")) \(inputs), equal to the bit")
+      Terminal.print("\(terminal.green("identical:")) \(inputs), equal to the bit")
     case .rounding:
-      Swift.print("\(terminal.green("equal to rounding:")) \(inputs)" + summary(worst))
+      Terminal.print("\(terminal.green("equal to rounding:")) \(inputs)" + summary(worst))
     case .close:
       let place = v.firstJudged.map { "; in Float64 they part at \($0.name)" } ?? ""
-      Swift.print("\(terminal.green("within tolerance:")) \(inputs)" + summary(worst) + place)
+      Terminal.print("\(terminal.green("within tolerance:")) \(inputs)" + summary(worst) + place)
     case .different:
       let compared = v.first?.misfit == nil ? " \(inputs)" + summary(worst) : ""
-      Swift.print("\(terminal.red("different:"))\(compared)")
+      Terminal.print("\(terminal.red("different:"))\(compared)")
       if let first = v.first, let misfit = first.misfit {
-        Swift.print("first that differs: \(terminal.bold(first.name)), shapes \(misfit)")
+        Terminal.print("first that differs: \(terminal.bold(first.name)), shapes \(misfit)")
       } else if let first = v.first {
-        Swift.print(
+        Terminal.print(
           "first beyond tolerance: \(terminal.bold(first.name)) at \(first.index): "
             + "max |Δ| \(Text.small(first.largest)), relative \(Text.small(first.relative))")
       }
       if let first = v.first, let judged = v.judged.first(where: { $0.name == first.name }) {
-        Swift.print(
+        Terminal.print(
           "not rounding: in Float64 it differs by \(Text.small(judged.relative)) too")
       }
       if let judged = v.firstJudged, judged.name != v.first?.name {
-        Swift.print(
+        Terminal.print(
           (v.first == nil ? "in Float64 they part at " : "a smaller difference begins at ")
             + "\(terminal.bold(judged.name)) (relative \(Text.small(judged.relative)) in Float64)")
       }
     }
     if !v.weights.isEmpty {
       let first = v.weights[0]
-      Swift.print(
+      Terminal.print(
         "weights: \(v.weights.count) of \(v.comparedWeights) differ, most \(first.name)"
           + (first.misfit.map { ", shapes \($0)" }
             ?? " at \(first.index): max |Δ| \(Text.small(first.largest)), "
@@ -57,7 +57,7 @@ struct VerificationReport {
     }
     printDiagnosis()
     if v.contract == .lossy, let worst {
-      Swift.print(
+      Terminal.print(
         "lossy by contract: largest relative error \(Text.small(worst.relative)) at \(worst.name)")
     }
   }
@@ -66,17 +66,17 @@ struct VerificationReport {
     guard let diagnosis = verification.diagnosis else { return }
     let terminal = Terminal.output
     for cause in diagnosis.causes {
-      Swift.print("\(terminal.bold("cause:")) \(cause.explanation)")
-      if let hint = cause.hint { Swift.print("  \(hint)") }
+      Terminal.print("\(terminal.bold("cause:")) \(cause.explanation)")
+      if let hint = cause.hint { Terminal.print("  \(hint)") }
     }
     if diagnosis.isComplete {
-      Swift.print(
+      Terminal.print(
         diagnosis.causes.count == 1
           ? "with that mended the two compute the same (tried in Float64)"
           : "with all of these mended the two compute the same (tried in Float64)")
     } else {
       let rest = diagnosis.unexplained.count
-      Swift.print(
+      Terminal.print(
         diagnosis.causes.isEmpty
           ? verification.first == nil
             ? "no value differs beyond the tolerance; what the two say of themselves does"

@@ -38,6 +38,42 @@ enum Command {
       ["convert", source, target, "--json"] + steps.flatMap { ["--apply", $0] } + options)
   }
 
+  /// What it prints on a terminal of its own, of that size; both streams are the output.
+  static func onTerminal(
+    _ arguments: [String], columns: Int = 80, rows: Int = 24, environment: [String: String] = [:]
+  ) throws -> Result {
+    var (master, slave) = (Int32(-1), Int32(-1))
+    var size = winsize()
+    (size.ws_col, size.ws_row) = (UInt16(columns), UInt16(rows))
+    guard openpty(&master, &slave, nil, nil, &size) == 0 else {
+      throw CheckpointError(.cannotRead, Place(member: "terminal"), "cannot be made")
+    }
+    let (ours, theirs) = (
+      FileHandle(fileDescriptor: master, closeOnDealloc: true),
+      FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+    )
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment
+      .filter { !["NO_COLOR", "COLORTERM"].contains($0.key) }
+      .merging(["TERM": "xterm-256color"]) { $1 }.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = theirs
+    process.standardError = theirs
+    try process.run()
+    close(slave)
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    // A terminal that nobody writes to any more gives an error instead of an end.
+    while case let count = read(ours.fileDescriptor, &buffer, buffer.count), count > 0 {
+      bytes += buffer[..<count]
+    }
+    process.waitUntilExit()
+    return Result(
+      code: process.terminationStatus, output: String(decoding: bytes, as: UTF8.self), errors: "")
+  }
+
   static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Result {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 // Counts and moments of little-endian numbers, and how two runs of them differ. Each loop is compiled for
-// several instruction sets, and the processor's is chosen at run time; sums go in the same order in
+// several instruction sets, and the processor's widest is chosen at run time; sums go in the same order in
 // all, so that results are the same to the bit. Pointers need no alignment.
 
 /// How numbers are stored.
@@ -24,9 +24,11 @@ struct ckpt_moments {
   uint64_t subnormals;
   double minimum;
   double maximum;
+  /// In units of 2 to the `exponent`, which is 0 unless squares would leave the range of doubles.
   double mean;
-  /// Σ (x − mean)².
+  /// Σ (x − mean)², in squares of that unit.
   double deviation;
+  int32_t exponent;
 };
 
 /// The moments of `count` numbers.
@@ -34,6 +36,16 @@ struct ckpt_moments {
 /// `least_normal`: numbers but zero of a smaller magnitude are counted as subnormal.
 struct ckpt_moments ckpt_measure(enum ckpt_numbers type, const void *numbers, size_t count,
                                  double least_normal);
+
+/// Instruction sets that the loops are compiled for: on x86-64 its first, third and fourth level.
+enum ckpt_instructions { CKPT_BASELINE, CKPT_WIDE, CKPT_WIDEST };
+
+/// The widest that this processor has; narrower ones it has too.
+enum ckpt_instructions ckpt_widest_instructions(void);
+
+/// `ckpt_measure` by instructions of choice, which the processor must have.
+struct ckpt_moments ckpt_measure_by(enum ckpt_instructions instructions, enum ckpt_numbers type,
+                                    const void *numbers, size_t count, double least_normal);
 
 /// Makes `all` the moments of its numbers and of `more`'s.
 void ckpt_merge_moments(struct ckpt_moments *all, const struct ckpt_moments *more);

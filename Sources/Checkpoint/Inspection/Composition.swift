@@ -51,7 +51,7 @@ public struct Composition: Sendable {
     }
     if let model {
       for weight in model.weights {
-        let (part, block) = Composition.part(of: weight.name, model.architecture)
+        let (part, block) = Composition.part(of: weight.name)
         if let block { blocks[part, default: []].insert(block) }
         let isFixed = weight.name == "embeddings.relative_position"
         for source in weight.sources where known[source] == nil {
@@ -88,9 +88,13 @@ public struct Composition: Sendable {
       parts[index].blockParameters = inBlocks[parts[index].name] ?? parts[index].parameters
     }
     let ranks = Composition.order
+    // An order of the file's own is kept; that of the alphabet puts layer 10 before layer 2.
+    let names = checkpoint.tensors.map(\.name)
+    let isAlphabetical = zip(names, names.dropFirst()).allSatisfy { $0 < $1 }
     parts = parts.enumerated().sorted { a, b in
       let (x, y) = (ranks[a.element.name] ?? 5, ranks[b.element.name] ?? 5)
-      return (x, a.offset) < (y, b.offset)
+      guard x == y, isAlphabetical else { return (x, a.offset) < (y, b.offset) }
+      return Natural.less(a.element.name, b.element.name)
     }.map(\.element)
     dtypes.sort { $0.bytes > $1.bytes }
   }
@@ -119,9 +123,7 @@ public struct Composition: Sendable {
   ]
 
   /// The part of a canonical weight, and the block inside it.
-  private static func part(
-    of name: String, _ architecture: FamilyArchitecture
-  ) -> (part: String, block: String?) {
+  private static func part(of name: String) -> (part: String, block: String?) {
     let parts = name.split(separator: ".").map(String.init)
     guard let first = parts.first else { return (name, nil) }
     switch first {

@@ -68,7 +68,8 @@ public struct Health: Sendable {
 
     /// Whether it is a weight that training makes.
     var isWeight: Bool { role == .trainable }
-    var isMatrix: Bool { tensor.shape.rank >= 2 && tensor.shape.count > 1 }
+    /// Whether more than one axis counts: `(1, 8, 1)` is a vector.
+    var isMatrix: Bool { tensor.shape.extents.count { $0 > 1 } > 1 }
   }
 
   /// Looks at names and, unless told otherwise, once at every number.
@@ -77,15 +78,16 @@ public struct Health: Sendable {
   ///
   /// - Parameters:
   ///   - model: what the tensors mean, where that is known; it may lack weights.
+  ///   - isComplete: whether its configuration is known, so that weights may be missing or left over.
   ///   - vocabulary: whose tokens are the rows of the token table.
   ///   - progress: called from any thread with the bytes that were read since it was last called.
   public init(
     _ checkpoint: Checkpoint, _ composition: Composition, model: Model? = nil,
-    vocabulary: Vocabulary? = nil, readingNumbers: Bool = true,
+    isComplete: Bool = true, vocabulary: Vocabulary? = nil, readingNumbers: Bool = true,
     progress: (@Sendable (Int) -> Void)? = nil
   ) {
     addUnreadable(checkpoint.unreadable)
-    if let model { checkWeights(of: model) }
+    if let model, isComplete { checkWeights(of: model) }
     var canonical: [String: [String]] = [:]
     for weight in model?.weights ?? [] {
       for source in weight.sources { canonical[source, default: []].append(weight.name) }
@@ -122,27 +124,12 @@ public struct Health: Sendable {
     _ entries: inout [Entry], _ progress: (@Sendable (Int) -> Void)?
   ) {
     var unreadable: [Unreadable] = []
-    let wanted = entries.indices.filter { index in
-      let tensor = entries[index].tensor
-      let isReadable = !tensor.dtype.isQuantized || Quantization.decodes(tensor.dtype)
-      if !isReadable {
-        let reason = "\(tensor.dtype.rawValue) cannot be decoded"
-        unreadable.append(Unreadable(name: tensor.name, reason: reason))
-      }
-      return isReadable
-    }
-    let tensors = wanted.map { entries[$0].tensor }
-    if let found = try? Statistics.of(tensors, progress: progress) {
-      for (index, statistics) in zip(wanted, found) { entries[index].statistics = statistics }
-    } else {
-      // One of them cannot be read, so each is read by itself.
-      for index in wanted {
-        do throws(CheckpointError) {
-          entries[index].statistics = try Statistics(entries[index].tensor)
-        } catch {
-          let tensor = entries[index].tensor.name
-          unreadable.append(Unreadable(name: tensor, reason: error.reason))
-        }
+    let found = Statistics.each(of: entries.map(\.tensor), progress: progress)
+    for (index, result) in found.enumerated() {
+      switch result {
+      case .success(let statistics): entries[index].statistics = statistics
+      case .failure(let error):
+        unreadable.append(Unreadable(name: entries[index].tensor.name, reason: error.reason))
       }
     }
     addUnreadable(unreadable)

@@ -227,7 +227,9 @@ extension RowMark {
     isConstant =
       found.nan == 0 && found.positive_infinite == 0 && found.negative_infinite == 0
       && found.minimum == found.maximum
-    norm = (max(0, found.deviation) + found.mean * found.mean * Double(found.finite)).squareRoot()
+    let size = (max(0, found.deviation) + found.mean * found.mean * Double(found.finite))
+      .squareRoot()
+    norm = Double(sign: .plus, exponent: Int(found.exponent), significand: size)
     hash = RowMark.hash(bytes)
   }
 

@@ -172,8 +172,10 @@ extension FileSlice {
         .damaged, Place(file: file.path, offset: first), "the file was cut while it was read")
     }
     let start = first / FileSlice.page * FileSlice.page
+    // Pages are mapped when they are touched, several at once: faults of threads do not wait for each
+    // other, as mapping all pages beforehand does.
     let mapping = unsafe mmap(
-      nil, last - start, PROT_READ, MAP_SHARED | Int32(MAP_POPULATE), file.descriptor, off_t(start))
+      nil, last - start, PROT_READ, MAP_SHARED, file.descriptor, off_t(start))
     guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
       let bytes = try file.bytes(at: first, count: range.count)
       return try body(unsafe bytes.span.bytes)

@@ -57,11 +57,18 @@ public final class ReadAhead: Sendable {
   }
 
   private func run() {
-    var memory = [UInt8](repeating: 0, count: ReadAhead.piece)
+    var memory: [UInt8] = []
     while true {
       let index = next.add(1, ordering: .relaxed).oldValue
       guard index < pieces.count else { return }
+      if isStopped.load(ordering: .relaxed) { return }
       let (file, offset) = pieces[index]
+      let count = min(ReadAhead.piece, file.size - offset)
+      // Small parts of a cold file are in the cache, because they were listed.
+      let isCached = stride(from: 0, to: count, by: ReadAhead.piece / 4).allSatisfy {
+        ckpt_is_cached(file.descriptor, Int64(offset + $0)) != 0
+      }
+      if isCached { continue }
       while index * ReadAhead.piece - (File.bytesRead.load(ordering: .relaxed) - start)
         > ReadAhead.distance
       {
@@ -69,15 +76,9 @@ public final class ReadAhead: Sendable {
         usleep(200)
       }
       if isStopped.load(ordering: .relaxed) { return }
-      let count = min(ReadAhead.piece, file.size - offset)
-      // Small parts of a cold file are in the cache, because they were listed.
-      let isCached = stride(from: 0, to: count, by: ReadAhead.piece / 4).allSatisfy {
-        ckpt_is_cached(file.descriptor, Int64(offset + $0)) != 0
-      }
-      if !isCached {
-        // The memory has as many bytes as are asked for; what cannot be read is told by others.
-        _ = unsafe pread(file.descriptor, &memory, count, off_t(offset))
-      }
+      if memory.isEmpty { memory = [UInt8](repeating: 0, count: ReadAhead.piece) }
+      // The memory has as many bytes as are asked for; what cannot be read is told by others.
+      _ = unsafe pread(file.descriptor, &memory, count, off_t(offset))
     }
   }
 }

@@ -62,7 +62,7 @@ public struct Tensor: Sendable {
   /// Passes the canonical bytes to `body` piece by piece, in windows where the payload can be read in
   /// parts.
   ///
-  /// A checksum that the file states of them is checked.
+  /// Pieces hold whole elements and blocks. A checksum that the file states of them is checked.
   ///
   /// - Parameter window: memory that is used again, where many tensors are read.
   public func readWindows(
@@ -72,7 +72,9 @@ public struct Tensor: Sendable {
       try checkLength()
       var state = payload.checksum.map { ChecksumState($0.kind) }
       let most =
-        !payload.isWindowed ? byteCount : payload.slice == nil ? Window.gathered : Window.copied
+        !payload.isWindowed
+        ? byteCount
+        : (payload.slice == nil ? Window.gathered : Window.copied) / dtype.size * dtype.size
       var position = 0
       while position < byteCount {
         let count = min(most, byteCount - position)

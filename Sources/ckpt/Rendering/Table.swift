@@ -1,107 +1,120 @@
-/// Aligned columns; wide (Chinese) characters count twice.
+/// Aligned columns that fit the terminal; wide (Chinese) characters count twice.
+///
+/// On a terminal no line is longer than it is wide. Where columns are too wide together, names are
+/// shortened in their middle, then columns that are declared ``optional`` are left out, the last one
+/// first; text of the column ``wrapping`` goes on below itself. Elsewhere everything is shown in full.
 struct Table {
   enum Alignment { case left, right }
 
   private let alignments: [Alignment]
-  private var header: [String]?
+  private let header: [String]?
+  private let names: [Int]
+  private let optional: [Int]
+  private let wrapping: Int?
   private var rows: [[String]] = []
 
-  init(_ alignments: [Alignment], header: [String]? = nil) {
+  /// - Parameters:
+  ///   - names: columns of names, which may be shortened: the first one, where there is a header.
+  ///   - optional: columns that may be left out, the most important one first.
+  ///   - wrapping: the column of sentences; the last one is best.
+  init(
+    _ alignments: [Alignment], header: [String]? = nil, names: [Int]? = nil, optional: [Int] = [],
+    wrapping: Int? = nil
+  ) {
     self.alignments = alignments
     self.header = header
+    self.names = names ?? (header == nil ? [] : [0])
+    self.optional = optional
+    self.wrapping = wrapping
   }
 
-  mutating func add(_ cells: String...) { rows.append(cells) }
-  mutating func add(_ cells: [String]) { rows.append(cells) }
+  mutating func add(_ cells: String...) { add(cells) }
+
+  /// Adds a row; names come from files and are made harmless, other cells may be styled.
+  mutating func add(_ cells: [String]) {
+    rows.append(
+      cells.enumerated().map { column, cell in
+        names.contains(column) ? Text.printable(cell) : Terminal.printable(cell)
+      })
+  }
+
+  private static let gap = 2
+  /// What a name is shortened to before a column is left out for it, and when there is none left.
+  private static let shortName = 24
+  private static let leastName = 8
+  private static let leastSentence = 16
 
   /// The lines, the header dimmed.
-  func lines(_ terminal: Terminal) -> [String] {
+  ///
+  /// - Parameter columns: what they must fit into; `nil` for any length.
+  func lines(_ terminal: Terminal, columns: Int?) -> [String] {
     let all = (header.map { [$0] } ?? []) + rows
-    let widths = alignments.indices.map { column in
+    var widths = alignments.indices.map { column in
       all.map { $0.count > column ? Text.width($0[column]) : 0 }.max() ?? 0
     }
-    return all.enumerated().map { index, row in
+    var shown = Array(alignments.indices)
+    if let columns { fit(&widths, &shown, columns) }
+    return all.enumerated().flatMap { index, row in
+      var lines = lines(row, widths, shown)
+      if let columns { lines = lines.map { Text.cut($0, to: columns) } }
+      return index == 0 && header != nil ? lines.map(terminal.dim) : lines
+    }
+  }
+
+  /// Makes columns narrower, and takes some away, until their sum is at most `columns`.
+  private func fit(_ widths: inout [Int], _ shown: inout [Int], _ columns: Int) {
+    let natural = widths
+    var optional = optional
+    while true {
+      widths = natural
+      var excess =
+        shown.reduce(0) { $0 + widths[$1] } + Table.gap * (shown.count - 1) - columns
+      guard excess > 0 else { return }
+      if let wrapping, shown.contains(wrapping) {
+        let given = min(excess, max(0, widths[wrapping] - Table.leastSentence))
+        widths[wrapping] -= given
+        excess -= given
+      }
+      let least = optional.isEmpty ? Table.leastName : Table.shortName
+      // The widest gives first, so that all end equally wide.
+      while excess > 0,
+        let widest = shown.filter({ names.contains($0) && widths[$0] > least })
+          .max(by: { widths[$0] < widths[$1] })
+      {
+        widths[widest] -= 1
+        excess -= 1
+      }
+      guard excess > 0, let last = optional.popLast() else { return }
+      shown.removeAll { $0 == last }
+    }
+  }
+
+  /// A row, of several lines where sentences wrap.
+  private func lines(_ row: [String], _ widths: [Int], _ shown: [Int]) -> [String] {
+    var cells = shown.map { column in
+      guard column < row.count else { return [""] }
+      if names.contains(column) { return [Text.shortened(row[column], to: widths[column])] }
+      return column == wrapping ? Text.wrapped(row[column], to: widths[column]) : [row[column]]
+    }
+    let height = cells.map(\.count).max() ?? 1
+    for index in cells.indices {
+      cells[index] += [String](repeating: "", count: height - cells[index].count)
+    }
+    return (0..<height).map { number in
       var line = ""
-      for column in alignments.indices where column < row.count {
-        let pad = String(repeating: " ", count: max(0, widths[column] - Text.width(row[column])))
-        line += column > 0 ? "  " : ""
-        line += alignments[column] == .left ? row[column] + pad : pad + row[column]
+      for (place, column) in shown.enumerated() {
+        let cell = cells[place][number]
+        let pad = String(repeating: " ", count: max(0, widths[column] - Text.width(cell)))
+        line += place > 0 ? String(repeating: " ", count: Table.gap) : ""
+        line += alignments[column] == .left ? cell + pad : pad + cell
       }
       while line.hasSuffix(" ") { line.removeLast() }
-      return index == 0 && header != nil ? terminal.dim(line) : line
+      return line
     }
   }
 
   func print(_ terminal: Terminal = .output, indent: String = "") {
-    for line in lines(terminal) { Swift.print(indent + line) }
-  }
-}
-
-/// Numbers and names for people.
-enum Text {
-  /// Columns that `text` takes on a terminal.
-  static func width(_ text: String) -> Int {
-    text.unicodeScalars.reduce(0) { width, scalar in
-      switch scalar.value {
-      case 0..<0x20, 0x7f..<0xa0, 0x300..<0x370, 0x200b...0x200f, 0xfe00...0xfe0f: width
-      case 0x1100...0x115f, 0x2e80...0x303e, 0x3041...0xa4cf, 0xac00...0xd7a3, 0xf900...0xfaff,
-        0xfe30...0xfe6f, 0xff00...0xff60, 0xffe0...0xffe6, 0x1f300...0x1f64f, 0x1f900...0x1f9ff,
-        0x20000...0x3fffd:
-        width + 2
-      default: width + 1
-      }
-    }
-  }
-
-  /// `1234567` → `1,234,567`.
-  static func grouped(_ number: Int) -> String {
-    let digits = Array(String(number.magnitude))
-    var text = number < 0 ? "-" : ""
-    for (index, digit) in digits.enumerated() {
-      if index > 0, (digits.count - index) % 3 == 0 { text += "," }
-      text.append(digit)
-    }
-    return text
-  }
-
-  /// `1536` → `1.5 KB`; bytes are counted in powers of 1,000, as disks are.
-  static func bytes(_ count: Int) -> String {
-    guard count >= 1000 else { return "\(count) B" }
-    var value = Double(count)
-    var unit = ""
-    for next in ["KB", "MB", "GB", "TB"] where value >= 999.5 || unit.isEmpty {
-      value /= 1000
-      unit = next
-    }
-    return "\(decimal(value, value < 10 ? 2 : value < 100 ? 1 : 0)) \(unit)"
-  }
-
-  /// `0.000012345` → `1.2e-05`; 0 stays `0`.
-  static func small(_ value: Double) -> String {
-    guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
-    guard value != 0 else { return "0" }
-    var exponent = 0
-    var mantissa = abs(value)
-    while mantissa >= 9.95 { mantissa /= 10; exponent += 1 }
-    while mantissa < 0.995 { mantissa *= 10; exponent -= 1 }
-    let power = exponent.magnitude < 10 ? "0\(exponent.magnitude)" : "\(exponent.magnitude)"
-    return (value < 0 ? "-" : "") + decimal(mantissa, 1) + "e" + (exponent < 0 ? "-" : "+") + power
-  }
-
-  /// A number with a fixed count of decimals.
-  static func decimal(_ value: Double, _ decimals: Int) -> String {
-    guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
-    var scale = 1.0
-    for _ in 0..<decimals { scale *= 10 }
-    let rounded = Int((abs(value) * scale).rounded())
-    var digits = String(rounded)
-    while digits.count <= decimals { digits = "0" + digits }
-    let split = digits.index(digits.endIndex, offsetBy: -decimals)
-    let sign = value < 0 && rounded > 0 ? "-" : ""
-    return sign + digits[..<split] + (decimals > 0 ? "." + digits[split...] : "")
-  }
-
-  static func plural(_ count: Int, _ one: String, _ many: String? = nil) -> String {
-    "\(grouped(count)) \(count == 1 ? one : many ?? one + "s")"
+    let columns = terminal.columns.map { max(1, $0 - indent.count) }
+    for line in lines(terminal, columns: columns) { Terminal.print(indent + line) }
   }
 }
