@@ -50,7 +50,8 @@ struct DiffReport {
     var table = Table([.left, .left])
     for (letter, side) in [("A", difference.first), ("B", difference.second)] {
       table.add(terminal.bold(letter), terminal.bold(side.path))
-      let kind = [side.format, side.dialect, side.family].compactMap(\.self).joined(separator: " · ")
+      let kind = [side.format, side.dialect, side.family].compactMap(\.self).joined(
+        separator: " · ")
       table.add(
         "",
         terminal.dim(
@@ -116,7 +117,8 @@ struct DiffReport {
     case .identical: words.append("equal")
     case .equal:
       words.append(
-        pair.first.dtype == pair.second.dtype ? "equal but for the sign of zeros" : "equal in value")
+        pair.first.dtype == pair.second.dtype ? "equal but for the sign of zeros" : "equal in value"
+      )
     case .rounded: words.append("rounded to \(pair.difference?.rounded?.rawValue ?? "")")
     case .close, .changed:
       words.append("nearest, cosine \(self.words.cosine(pair.difference?.cosine ?? 0))")

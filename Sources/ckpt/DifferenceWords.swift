@@ -75,7 +75,7 @@ struct DifferenceWords {
     }
     if d.pairs.count > 0 {
       lines.append(
-        ("tensors", "\(Text.grouped(d.pairs.count)) matched by \(d.matching.rawValue): \(counts)"))
+        ("tensors", "\(Text.grouped(d.pairs.count)) matched by \(grounds): \(counts)"))
     }
     if !alone.isEmpty, d.verdict != .subset { lines.append(("apart", alone)) }
     if d.evidence.differing > 0 {
@@ -94,19 +94,14 @@ struct DifferenceWords {
       lines.append(("layout", String(ways.drop { "; :,".contains($0) || $0 == " " })))
     }
     if d.verdict == .fineTuned || d.verdict == .different { lines += moved }
-    for pair in d.pairs {
-      guard let rows = pair.rows, d.verdict != .resized else { continue }
-      lines.append(("rows", "\(pair.name): \(text(rows))"))
-    }
-    for pair in d.pairs where pair.state == .otherShape && pair.rows == nil {
-      lines.append(("shape", "\(pair.name): \(pair.first.shape) → \(pair.second.shape)"))
-    }
+    if d.verdict != .resized { lines += shapes }
     let blind = d.pairs.filter { ($0.difference?.nanInBoth ?? 0) > 0 }
     if let first = blind.first {
       let numbers = blind.reduce(0) { $0 + ($1.difference?.nanInBoth ?? 0) }
       lines.append(
         (
-          "NaN", "\(Text.plural(numbers, "value")) in both, counted as equal, in "
+          "NaN",
+          "\(Text.plural(numbers, "value")) in both, counted as equal, in "
             + (blind.count == 1 ? first.name : Text.plural(blind.count, "tensor"))
         ))
     }
@@ -127,10 +122,34 @@ struct DifferenceWords {
     return lines
   }
 
+  /// Pairs of other shapes, the first few: tables that share rows before the others.
+  private var shapes: [(String, String)] {
+    let pairs = difference.pairs.filter { $0.state == .otherShape }
+    let tables = pairs.filter { ($0.rows?.kept ?? 0) > 0 }
+    var lines = tables.prefix(4).map { pair in
+      ("rows", "\(pair.name): " + (pair.rows.map(text) ?? ""))
+    }
+    let others = pairs.filter { ($0.rows?.kept ?? 0) == 0 }
+    lines += others.prefix(4).map { pair in
+      ("shape", "\(pair.name): \(pair.shape) → \(pair.shapeOfSecond)")
+    }
+    let rest = pairs.count - lines.count
+    if rest > 0 { lines.append(("", "… and \(Text.grouped(rest)) more of other shape")) }
+    return lines
+  }
+
   // MARK: Parts of sentences
 
   private func count(_ state: CheckpointDifference.State) -> Int {
     difference.pairs.count { $0.state == state }
+  }
+
+  /// `meaning`, or `name (12) and content (3)`.
+  private var grounds: String {
+    let guessed = difference.pairs.count { $0.ground == .content || $0.ground == .nearest }
+    guard guessed > 0 else { return difference.matching.rawValue }
+    guard guessed < difference.pairs.count else { return "shape and content" }
+    return "\(difference.matching.rawValue), \(Text.grouped(guessed)) of them by shape and content"
   }
 
   /// `12 identical, 187 changed`.
@@ -312,17 +331,9 @@ struct DifferenceWords {
       ? "\(Text.decimal(value * 100, value < 0.01 ? 2 : 1)) %" : Text.small(value)
   }
 
-  /// With as many nines as matter.
+  /// With as many nines as matter; `1` alone is exact.
   func cosine(_ value: Double) -> String {
-    guard value > 0.99, value < 1 else { return Text.decimal(value, 3) }
-    let distance = 1 - value
-    if distance < 1e-9 { return "1 − \(Text.small(distance))" }
-    var decimals = 3
-    var unit = 1e-3
-    while distance < 5 * unit, decimals < 9 {
-      unit /= 10
-      decimals += 1
-    }
-    return Text.decimal(value, decimals)
+    guard value > 0.995 else { return Text.decimal(value, 3) }
+    return value == 1 ? "1" : Text.decimal(value, value < 0.9995 ? 4 : 6)
   }
 }

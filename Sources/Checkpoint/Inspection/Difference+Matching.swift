@@ -77,11 +77,18 @@ extension CheckpointDifference {
     ) { first, _ in first }
     if !guess.pairs.isEmpty, matching == .name {
       pairs = pairs.enumerated().sorted {
-        (order[$0.element.first.name] ?? 0, $0.offset) < (order[$1.element.first.name] ?? 0, $1.offset)
+        (order[$0.element.first.name] ?? 0, $0.offset) < (
+          order[$1.element.first.name] ?? 0, $1.offset
+        )
       }.map(\.element)
     }
     self.pairs = pairs
     self.notes = notes
+    if !options.guess, match.onlyInFirst.contains(where: { $0.entry.reason == nil }),
+      match.onlyInSecond.contains(where: { $0.entry.reason == nil })
+    {
+      self.notes.append("--guess looks for the partners of what is left by shape and content")
+    }
     parts = Part.all(pairs)
     evidence = Evidence(pairs)
     (verdict, isEqual) = (.different, false)
@@ -93,17 +100,24 @@ extension CheckpointDifference {
     _ first: Opening, _ second: Opening, isForced: Bool, notes: inout [String]
   ) throws(CheckpointError) -> (Model, Model)? {
     var models: [Model] = []
+    var unknown: [String] = []
     for opening in [first, second] {
       do throws(CheckpointError) {
         models.append(try opening.model())
       } catch {
         guard !isForced, error.kind != .usage else { throw error }
         if error.kind == .notRecognised {
-          notes.append("\(opening.checkpoint.path) is of no known dialect, so names are matched as they are")
+          unknown.append(opening.checkpoint.path)
         } else {
-          notes.append("names are matched as they are, because \(error.description)")
+          notes.append("matched by name, because \(error.description)")
         }
       }
+    }
+    if !unknown.isEmpty {
+      let paths = unknown.count == 2 && unknown[0] == unknown[1] ? [unknown[0]] : unknown
+      notes.append(
+        "matched by name: what the tensors of \(paths.joined(separator: " and of ")) mean is not known"
+      )
     }
     guard models.count == 2 else { return nil }
     return (models[0], models[1])
@@ -327,7 +341,8 @@ extension Match {
       results.append(
         .init(
           first: pair.first.entry, second: pair.second.entry, ground: pair.ground, layout: layout,
-          shape: arranged.first.shape, difference: difference,
+          shape: arranged.first.shape, shapeOfSecond: arranged.second.shape,
+          difference: difference,
           rows: difference == nil ? try tables.rows(arranged.first, arranged.second) : nil))
     }
     // Vectors over the same rows go by what the tables told.
@@ -359,7 +374,8 @@ private struct ArrangedPair {
       return
     }
     if first.shape == second.shape {
-      isSquare = first.shape.rank == 2 && first.shape[0] == first.shape[1] && first.shape[0] > 1
+      isSquare =
+        first.shape.rank == 2 && first.shape[0] == first.shape[1] && first.shape[0] > 1
         && !first.dtype.isPacked && !second.dtype.isPacked
       return
     }

@@ -16,14 +16,14 @@ struct RowTables {
     let isFirstLonger = lengths.first > lengths.second
     let (longer, shorter) = isFirstLonger ? (first, second) : (second, first)
     var numbers: [Int: [Int]] = [:]
-    for (row, hash) in try RowTables.hashes(longer).enumerated() {
+    for (row, hash) in try RowHash.rows(of: longer).enumerated() {
       numbers[hash, default: []].append(row)
     }
     // Rows that are the same several times, such as those of unused tokens, are taken in turn; one at its own
     // place stays there.
     var next: [Int: Int] = [:]
     var found: [Int?] = []
-    for (row, hash) in try RowTables.hashes(shorter).enumerated() {
+    for (row, hash) in try RowHash.rows(of: shorter).enumerated() {
       guard let rows = numbers[hash] else {
         found.append(nil)
         continue
@@ -51,8 +51,9 @@ struct RowTables {
     let count = min(lengths.first, lengths.second)
     let map = places[lengths] ?? (0..<count).map { $0 }
     let found = map.enumerated().map { row, place -> Int? in
-      guard let place, shorter[(row * size)..<((row + 1) * size)]
-        == longer[(place * size)..<((place + 1) * size)]
+      guard let place,
+        shorter[(row * size)..<((row + 1) * size)]
+          == longer[(place * size)..<((place + 1) * size)]
       else { return nil }
       return place
     }
@@ -67,26 +68,29 @@ struct RowTables {
     else { return nil }
     return Lengths(first: a[0], second: b[0])
   }
+}
 
-  /// A number for the bytes of each row, with a key that is new in every run, so that no file is made to
-  /// collide.
-  private static func hashes(_ tensor: Tensor) throws(CheckpointError) -> [Int] {
-    let width = tensor.byteCount / tensor.shape[0]
+/// Numbers by which rows of bytes are looked up, with a key that is new in every run, so that no file is made
+/// to collide.
+enum RowHash {
+  static func of(_ bytes: ArraySlice<UInt8>) -> Int {
+    var hasher = Hasher()
+    // The slice is hashed where it lies.
+    unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    return hasher.finalize()
+  }
+
+  /// Of every index of the first axis.
+  static func rows(of tensor: Tensor) throws(CheckpointError) -> [Int] {
+    let width = tensor.byteCount / max(1, tensor.shape[0])
+    guard width > 0 else { return [] }
     var hashes: [Int] = []
     var rest: [UInt8] = []
-    func hash(_ bytes: [UInt8], from start: Int) -> Int {
-      var hasher = Hasher()
-      // The row lies inside the array.
-      unsafe bytes.withUnsafeBytes {
-        unsafe hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0[start..<(start + width)]))
-      }
-      return hasher.finalize()
-    }
     try tensor.readWindows { window in
       unsafe window.withUnsafeBytes { unsafe rest += $0 }
       var start = 0
       while start + width <= rest.count {
-        hashes.append(hash(rest, from: start))
+        hashes.append(of(rest[start..<(start + width)]))
         start += width
       }
       rest.removeFirst(start)

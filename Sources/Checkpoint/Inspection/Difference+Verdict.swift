@@ -2,7 +2,8 @@ extension CheckpointDifference {
   /// What the numbers amount to, and whether that is equality.
   func judged() -> (Verdict, isEqual: Bool) {
     let states = Set(pairs.map(\.state))
-    let isAlone = !onlyInFirst.isEmpty || !onlyInSecond.isEmpty
+    // A second copy of what has its partner adds nothing.
+    let isAlone = (onlyInFirst + onlyInSecond).contains { $0.copyOf == nil }
     let hasOtherSettings = settings.contains { !$0.isAssumed }
     let isEqual =
       evidence.beyond == 0 && !states.contains(.otherShape) && !isAlone && !hasOtherSettings
@@ -41,7 +42,7 @@ extension CheckpointDifference {
     if evidence.matrices > 0 {
       if Double(evidence.far) >= 0.8 * Double(evidence.matrices) { return .unrelated }
       if Double(evidence.near) >= 0.8 * Double(evidence.matrices),
-        2 * nearChanged >= changed.count
+        2 * nearChanged >= changed.count, pairs.count(where: { $0.state == .changed }) > 1
       {
         return .fineTuned
       }

@@ -110,8 +110,11 @@ public struct CheckpointDifference: Sendable {
     public var ground: Ground
     /// How the second lies against the first.
     public var layout: Layout
-    /// The shape in which they were compared, that of ``TensorDifference/index``.
+    /// The shape in which they were compared, that of ``TensorDifference/Place/index``; where they were not,
+    /// the first's in canonical layout.
     public var shape: Shape
+    /// The second's in the same layout.
+    public var shapeOfSecond: Shape
     /// The numbers; `nil` where shapes do not allow it.
     public var difference: TensorDifference?
     /// Rows that both have, where the shapes differ along the first axis only.

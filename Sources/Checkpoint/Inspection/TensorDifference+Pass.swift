@@ -225,7 +225,8 @@ private struct DifferencePass: Sendable {
     default:
       unsafe Double(
         Float(
-          bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16))
+          bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16)
+      )
     }
   }
 
@@ -259,7 +260,9 @@ private struct DifferencePass: Sendable {
     }
     if first.dtype == second.dtype {
       result.isRounded = false
-      if first.dtype.isInteger, !result.sameBytes { countIntegers(left, right, a, b, start, &result) }
+      if first.dtype.isInteger, !result.sameBytes {
+        countIntegers(left, right, a, b, start, &result)
+      }
     } else if let narrower {
       let isFirst = first.dtype == narrower
       result.isRounded = isRounding(
