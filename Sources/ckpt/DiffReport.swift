@@ -234,7 +234,7 @@ struct DiffReport {
     while true {
       var table = Table(columns.map(\.alignment), header: columns.map(\.title))
       for pair in pairs { table.add(columns.map { $0.text(pair) }) }
-      let lines = table.lines(terminal)
+      let lines = table.lines(terminal, columns: nil)
       let width = lines.dropFirst().map(Text.width).max() ?? 0
       guard let room = terminal.columns, width + 2 > room, columns.count > 2,
         let last = columns.indices.max(by: { columns[$0].rank < columns[$1].rank })

@@ -75,7 +75,9 @@ struct Report: ParsableCommand, JSONCommand {
     try file.commit(durable: false)
     render(sides, bytes: html.count, hasHeads: heads != nil)
     for side in sides {
-      guard let error = side.info.understanding.failure, let failure = Failure(error) else { continue }
+      guard let error = side.info.understanding.failure, let failure = Failure(error) else {
+        continue
+      }
       // The page is written; the error is a part of it.
       failure.report(json: false)
       throw ExitCode(failure.code)

@@ -142,13 +142,17 @@ struct ModelDiagram {
     }
     let crossing =
       isDecoder
-      ? (attention: self.attention("\(name).cross_attention", "Cross-attention"),
-        norm: norm("\(name).cross_attention.norm")) : nil
+      ? (
+        attention: self.attention("\(name).cross_attention", "Cross-attention"),
+        norm: norm("\(name).cross_attention.norm")
+      ) : nil
     let feedForward = Layer(
       kind: .feedForward, title: "Feed-forward",
       note: ([c.activation] + c.gates).map(\.rawValue).joined(separator: " · "),
-      parts: ModelDiagram.parts(weights(under: "\(name).feed_forward"), below: "\(name).feed_forward")
-        .filter { $0.label != "norm" })
+      parts: ModelDiagram.parts(
+        weights(under: "\(name).feed_forward"), below: "\(name).feed_forward"
+      )
+      .filter { $0.label != "norm" })
     let last = norm("\(name).feed_forward.norm")
     switch structure.placement {
     case .after:
@@ -169,7 +173,8 @@ struct ModelDiagram {
   private func attention(_ name: String, _ title: String?) -> Layer {
     let c = configuration
     let size =
-      c.keySize == c.headSize ? "of \(c.keySize)" : "with keys of \(c.keySize), values of \(c.headSize)"
+      c.keySize == c.headSize
+      ? "of \(c.keySize)" : "with keys of \(c.keySize), values of \(c.headSize)"
     return Layer(
       kind: .attention, title: title ?? "Self-attention",
       note: "\(Text.plural(c.heads, "head")) \(size)",

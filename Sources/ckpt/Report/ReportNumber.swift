@@ -9,7 +9,8 @@ extension JSON {
     if value == value.rounded(), abs(value) < 1e15 { return .number(Int(value)) }
     var text = [CChar](repeating: 0, count: 32)
     let count = withVaList([digits, value]) { vsnprintf(&text, text.count, "%.*g", $0) }
-    return .literal(String(decoding: text.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    return .literal(
+      String(decoding: text.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self))
   }
 
   /// The same document with every number that is not whole rounded to some significant digits.

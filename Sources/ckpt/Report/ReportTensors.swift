@@ -128,14 +128,18 @@ extension Tensor {
 
   /// The first and the last few elements in C order; `nil` where reading them means reading all of
   /// something large, or where they are no real numbers.
-  fileprivate func ends(_ count: Int = 4) throws(CheckpointError) -> (first: [Double], last: [Double])? {
+  fileprivate func ends(_ count: Int = 4) throws(CheckpointError) -> (
+    first: [Double], last: [Double]
+  )? {
     let total = shape.count
     let rows = shape.extents.first ?? 1
     guard total > 0, dtype != .c64, dtype != .c128, holdsNumbers else { return nil }
     let width = total / rows
     if total <= 1 << 16 {
       let all = try doubles()
-      return (Array(all.prefix(count)), total > count ? Array(all.suffix(min(count, total - count))) : [])
+      return (
+        Array(all.prefix(count)), total > count ? Array(all.suffix(min(count, total - count))) : []
+      )
     }
     guard readsByRows, width <= 1 << 20 else { return nil }
     let some = min(rows, max(1, count / width))

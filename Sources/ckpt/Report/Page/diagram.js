@@ -104,7 +104,7 @@ function drawDiagram(stages, width) {
     // Side by side where they fit, otherwise one below the other along a line.
     const isRow = (room - (heads.length - 1) * 14) / heads.length >= 185;
     const indent = isRow ? 0 : 22, wide = isRow ? (room - (heads.length - 1) * 14) / heads.length : room - indent;
-    const heightOf = head => 66 + (head.layers.length ? chips(head.layers[0].parts, 0, 0, wide - 2 * pad, false) + 10 : -8);
+    const heightOf = head => 66 + (head.layers.length ? chips(head.layers[0].parts, 0, 0, wide - 2 * pad, false) + 10 : 0);
     const tall = Math.max(...heads.map(heightOf));
     const from = y;
     let top = y + gap + 6;
