@@ -208,7 +208,8 @@ extension InfoReport {
           (
             "as float16",
             (numbers.overflowing == 0
-              ? "none becomes infinite" : "\(Text.grouped(numbers.overflowing)) become infinite")
+              ? "none becomes infinite"
+              : "\(Text.grouped(numbers.overflowing)) \(numbers.overflowing == 1 ? "becomes" : "become") infinite")
               + ", \(share(numbers.vanishing)) zero, "
               + "\(share(numbers.subnormal)) less exact"
           ))

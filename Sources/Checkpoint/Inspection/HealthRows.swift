@@ -71,23 +71,24 @@ extension Health {
   private mutating func addDead(
     _ rows: EmbeddingRows, _ padding: Set<Int>, _ vocabulary: Vocabulary?
   ) {
-    let dead = rows.dead
-    guard !padding.isSuperset(of: dead) else { return }
+    func others(_ rows: [Int]) -> [Int] { rows.filter { !padding.contains($0) } }
+    let dead = others(rows.dead)
+    guard let first = dead.first else { return }
+    let (zero, constant) = (others(rows.zero).count, others(rows.constant).count)
+    let (notFinite, short) = (others(rows.notFinite).count, others(rows.short).count)
     let kinds = [
-      (rows.zero.count, "all zero"), (rows.constant.count, "one number everywhere"),
-      (rows.notFinite.count, "without a finite number"),
-      (rows.short.count, "shorter than 1 % of the median"),
+      (zero, "all zero"), (constant, "one number everywhere"),
+      (notFinite, "without a finite number"), (short, "shorter than 1 % of the median"),
     ].filter { $0.0 > 0 }
     let what =
       kinds.count == 1 ? kinds[0].1 : kinds.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     concerns.append(
       Concern(
-        .deadRows, [rows.tensor], index: [dead[0]],
+        .deadRows, [rows.tensor], index: [first],
         numbers: [
-          .init("rows", Double(dead.count)), .init("zero", Double(rows.zero.count)),
-          .init("constant", Double(rows.constant.count)),
-          .init("not_finite", Double(rows.notFinite.count)),
-          .init("short", Double(rows.short.count)),
+          .init("rows", Double(dead.count)), .init("zero", Double(zero)),
+          .init("constant", Double(constant)), .init("not_finite", Double(notFinite)),
+          .init("short", Double(short)),
         ],
         "\(rows.tensor): \(dead.count) of \(rows.rows) rows say nothing (\(what)): "
           + Health.named(dead, vocabulary)))
