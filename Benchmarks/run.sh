@@ -8,5 +8,7 @@ echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base
 PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
 echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
+echo "== comparing two files beside reading them and NumPy"
+PYTHON=.venv/torch/bin/python Benchmarks/diff.sh
 echo "== transforms of BERT-large's size beside cp of the result"
 PYTHON=.venv/torch/bin/python Benchmarks/transform.sh

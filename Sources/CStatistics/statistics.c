@@ -264,6 +264,61 @@ struct ckpt_difference ckpt_differences(enum ckpt_numbers type, const void *firs
   return found;
 }
 
+/// Whether each half, widened, is the single rounded to its type.
+MANY_TARGETS static int are_rounded(enum ckpt_numbers type, const float *singles,
+                                    const float *halves, size_t count) {
+  int wrong = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t x, y;
+    memcpy(&x, singles + i, sizeof x);
+    memcpy(&y, halves + i, sizeof y);
+    const uint32_t p = x & 0x7fffffff, q = y & 0x7fffffff;
+    uint32_t rounded, largest;
+    if (type == CKPT_BF16) {
+      rounded = (p + 0x7fff + ((p >> 16) & 1)) & 0xffff0000;
+      largest = 0x7f7f0000;
+    } else {
+      // Below 2^-14 halves are multiples of 2^-24, as singles between a half and one are.
+      float size, small;
+      memcpy(&size, &p, sizeof size);
+      small = (size + 0.5f) - 0.5f;
+      uint32_t bits;
+      memcpy(&bits, &small, sizeof bits);
+      const uint32_t normal = (p + 0xfff + ((p >> 13) & 1)) & 0xffffe000;
+      rounded = p < 0x38800000 ? bits : normal >= 0x47800000 ? 0x7f800000 : normal;
+      largest = 0x477fe000;
+    }
+    const int both_nan = p > 0x7f800000 && q > 0x7f800000;
+    const int same = rounded == q || (rounded == 0x7f800000 && p < 0x7f800000 && q == largest);
+    const int same_sign = (x ^ y) < 0x80000000 || q == 0;
+    wrong |= !(both_nan || (p <= 0x7f800000 && same && same_sign));
+  }
+  return !wrong;
+}
+
+struct ckpt_difference ckpt_half_differences(enum ckpt_numbers type_first, const void *first,
+                                             enum ckpt_numbers type_second, const void *second,
+                                             size_t count, uint64_t start, double absolute,
+                                             double relative, int *is_rounding) {
+  struct ckpt_difference found = no_difference;
+  const int is_first = type_first != CKPT_F32;
+  const enum ckpt_numbers type = is_first ? type_first : type_second;
+  const float *singles = is_first ? second : first;
+  const uint16_t *halves = is_first ? first : second;
+  float wide[2 * BLOCK];
+  for (size_t i = 0; i < count; i += 2 * BLOCK) {
+    const size_t part = count - i < 2 * BLOCK ? count - i : 2 * BLOCK;
+    (type == CKPT_F16 ? widen_f16 : widen_bf16)(halves + i, part, wide);
+    struct ckpt_difference next = no_difference;
+    compare_f32(is_first ? wide : singles + i, is_first ? singles + i : wide, part, start + i, absolute,
+                relative, &next);
+    if (*is_rounding && !are_rounded(type, singles + i, wide, part)) *is_rounding = 0;
+    ckpt_merge_differences(&found, &next);
+  }
+  found.ulp = 0;
+  return found;
+}
+
 struct ckpt_difference ckpt_no_difference(enum ckpt_numbers type, const void *numbers,
                                           size_t count) {
   const struct ckpt_moments moments = ckpt_measure(type, numbers, count, 0);

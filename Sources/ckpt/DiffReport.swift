@@ -43,23 +43,24 @@ struct DiffReport {
     printParts()
     printPairs(all: all, sort: sort)
     if all { printAlone() }
-    for note in difference.notes { Swift.print("\(terminal.yellow("note:")) \(note)") }
+    for note in difference.notes {
+      for (index, line) in wrapped(note, after: 6).enumerated() {
+        Swift.print(index == 0 ? "\(terminal.yellow("note:")) \(line)" : "  \(line)")
+      }
+    }
   }
 
   private func printSides() {
-    var table = Table([.left, .left])
     for (letter, side) in [("A", difference.first), ("B", difference.second)] {
-      table.add(terminal.bold(letter), terminal.bold(side.path))
+      Swift.print("\(terminal.bold(letter))  \(terminal.bold(side.path))")
       let kind = [side.format, side.dialect, side.family].compactMap(\.self).joined(
         separator: " · ")
-      table.add(
-        "",
-        terminal.dim(
-          "\(kind) · \(Text.plural(side.tensors, "tensor")), "
-            + "\(Text.plural(side.parameters, "parameter")) · "
-            + "\(side.dtypes.map(\.rawValue).joined(separator: ", ")) \(Text.bytes(side.bytes))"))
+      let text =
+        "\(kind) · \(Text.plural(side.tensors, "tensor")), "
+        + "\(Text.plural(side.parameters, "parameter")) · "
+        + "\(side.dtypes.map(\.rawValue).joined(separator: ", ")) \(Text.bytes(side.bytes))"
+      for line in wrapped(text, after: 3, lead: 3) { Swift.print("   " + terminal.dim(line)) }
     }
-    table.print()
   }
 
   /// Breaks a text at spaces where the terminal is too narrow.
@@ -126,7 +127,8 @@ struct DiffReport {
     }
     if pair.layout.isTransposed { words.append("transposed") }
     if pair.layout.isReshaped {
-      words.append("reshaped \(pair.first.shape) → \(pair.second.shape)")
+      let isWide = terminal.columns.map { $0 >= 120 } ?? true
+      words.append(isWide ? "reshaped \(pair.first.shape) → \(pair.second.shape)" : "reshaped")
     }
     if let piece = pair.layout.piece {
       words.append(piece.count > 1 ? "interleaved with others" : "put together with others")

@@ -83,6 +83,14 @@ struct ckpt_difference ckpt_differences(enum ckpt_numbers type, const void *firs
                                         const void *second, size_t count, uint64_t start,
                                         double absolute, double relative);
 
+/// The same for numbers of single precision against halves of one of the two types, either of which may come
+/// first. `is_rounding` becomes 0 unless every half is the single rounded to nearest even, or the largest
+/// half where that is infinite; distances are not counted.
+struct ckpt_difference ckpt_half_differences(enum ckpt_numbers type_first, const void *first,
+                                             enum ckpt_numbers type_second, const void *second,
+                                             size_t count, uint64_t start, double absolute,
+                                             double relative, int *is_rounding);
+
 /// The difference of `count` equal numbers from themselves.
 struct ckpt_difference ckpt_no_difference(enum ckpt_numbers type, const void *numbers,
                                           size_t count);

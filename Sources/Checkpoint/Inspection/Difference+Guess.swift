@@ -79,59 +79,90 @@ struct DifferenceGuess {
   }
 
   /// Pairs each with the first candidate, of its own shape if there is one, that a view confirms.
+  ///
+  /// Each round measures one view for each that has no partner yet, all at once.
   private mutating func find(
     _ mine: inout [Suspect], _ theirs: inout [Suspect], candidates: (Suspect) -> [Int],
     confirming isSame: (TensorDifference) -> Bool
   ) throws(CheckpointError) {
     var taken: Set<Int> = []
-    var rest: [Suspect] = []
-    for suspect in mine {
-      let places = candidates(suspect).filter { !taken.contains($0) }
-      let shape = suspect.tensor.shape
-      let ordered =
-        places.filter { theirs[$0].tensor.shape == shape }
-        + places.filter { theirs[$0].tensor.shape != shape }
-      // Constants and the like are all the same; few tries are enough for what is not.
-      var isFound = false
-      for place in ordered.prefix(64) {
-        guard let pair = try pair(suspect, theirs[place], confirming: isSame) else { continue }
-        add(pair)
-        taken.insert(place)
-        isFound = true
-        break
+    var open = mine.map { Search($0, candidates($0), among: theirs) }
+    var rest: [Int] = Array(open.indices)
+    while true {
+      var reserved = taken
+      var chosen: [(search: Int, place: Int, view: TensorView)] = []
+      for index in rest {
+        guard let (place, view) = try open[index].next(mine[index], among: theirs, but: reserved)
+        else {
+          continue
+        }
+        reserved.insert(place)
+        chosen.append((index, place, view))
       }
-      if !isFound { rest.append(suspect) }
+      guard !chosen.isEmpty else { break }
+      let differences = try TensorDifference.of(
+        chosen.map { (mine[$0.search].tensor, $0.view.tensor) }, tolerance: options.tolerance,
+        threads: options.threads)
+      var found: Set<Int> = []
+      for (choice, difference) in zip(chosen, differences) where isSame(difference) {
+        let first = mine[choice.search]
+        add(
+          .init(
+            first: first.entry, second: theirs[choice.place].entry, ground: .content,
+            layout: choice.view.layout, shape: first.tensor.shape,
+            shapeOfSecond: first.tensor.shape, difference: difference))
+        taken.insert(choice.place)
+        found.insert(choice.search)
+      }
+      rest.removeAll { found.contains($0) }
     }
-    mine = rest
+    mine = rest.map { mine[$0] }
     theirs = theirs.indices.filter { !taken.contains($0) }.map { theirs[$0] }
+  }
+
+  /// One tensor's way through its candidates.
+  private struct Search {
+    /// Those of its own shape first.
+    private let places: [Int]
+    /// How many views of each were tried.
+    private var tried: [Int: Int] = [:]
+    /// Constants and the like are all the same; few tries are enough for what is not.
+    private var tries = 64
+
+    init(_ suspect: Suspect, _ candidates: [Int], among others: [Suspect]) {
+      let shape = suspect.tensor.shape
+      places =
+        candidates.filter { others[$0].tensor.shape == shape }
+        + candidates.filter { others[$0].tensor.shape != shape }
+    }
+
+    /// The next view that may show the tensor.
+    mutating func next(
+      _ suspect: Suspect, among others: [Suspect], but reserved: Set<Int>
+    ) throws(CheckpointError) -> (Int, TensorView)? {
+      for place in places where !reserved.contains(place) {
+        let views = others[place].tensor.views(as: suspect.tensor.shape)
+        while tried[place, default: 0] < views.count, tries > 0 {
+          let view = views[tried[place, default: 0]]
+          tried[place, default: 0] += 1
+          if view.isInOrder, suspect.tensor.dtype == others[place].tensor.dtype,
+            suspect.numbers.sketch != others[place].numbers.sketch, suspect.numbers.nan == 0
+          {
+            continue
+          }
+          guard try suspect.tensor.beginsLike(view.tensor) else { continue }
+          tries -= 1
+          return (place, view)
+        }
+      }
+      return nil
+    }
   }
 
   private mutating func add(_ pair: CheckpointDifference.Pair) {
     pairs.append(pair)
     firstNames.insert(pair.first.name)
     secondNames.insert(pair.second.name)
-  }
-
-  /// The pair by the first view of the second that shows the first.
-  private func pair(
-    _ first: Suspect, _ second: Suspect, confirming isSame: (TensorDifference) -> Bool
-  ) throws(CheckpointError) -> CheckpointDifference.Pair? {
-    for view in second.tensor.views(as: first.tensor.shape) {
-      if view.isInOrder, first.tensor.dtype == second.tensor.dtype,
-        first.numbers.sketch != second.numbers.sketch, first.numbers.nan == 0
-      {
-        continue
-      }
-      guard try first.tensor.beginsLike(view.tensor) else { continue }
-      let difference = try TensorDifference.of(
-        [(first.tensor, view.tensor)], tolerance: options.tolerance, threads: options.threads)[0]
-      if isSame(difference) {
-        return .init(
-          first: first.entry, second: second.entry, ground: .content, layout: view.layout,
-          shape: first.tensor.shape, shapeOfSecond: first.tensor.shape, difference: difference)
-      }
-    }
-    return nil
   }
 
   /// Which tensors repeat one that has its partner.
@@ -141,8 +172,12 @@ struct DifferenceGuess {
     let places = Dictionary(grouping: originals.indices) { originals[$0].fingerprint }
     var found: [String: String] = [:]
     for suspect in suspects where !suspect.numbers.isConstant {
-      for place in (places[suspect.fingerprint] ?? []).prefix(4) {
-        if try pair(suspect, originals[place], confirming: { $0.differing == 0 }) != nil {
+      for place in (places[suspect.fingerprint] ?? []).prefix(4)
+      where found[suspect.entry.name] == nil {
+        for view in originals[place].tensor.views(as: suspect.tensor.shape)
+        where try suspect.tensor.beginsLike(view.tensor) {
+          let difference = try TensorDifference(suspect.tensor, view.tensor)
+          guard difference.differing == 0 else { continue }
           found[suspect.entry.name] = originals[place].entry.name
           break
         }

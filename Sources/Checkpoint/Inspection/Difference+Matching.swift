@@ -84,7 +84,8 @@ extension CheckpointDifference {
     }
     self.pairs = pairs
     self.notes = notes
-    if !options.guess, match.onlyInFirst.contains(where: { $0.entry.reason == nil }),
+    if !options.guess, matching == .name,
+      match.onlyInFirst.contains(where: { $0.entry.reason == nil }),
       match.onlyInSecond.contains(where: { $0.entry.reason == nil })
     {
       self.notes.append("--guess looks for the partners of what is left by shape and content")

@@ -60,13 +60,7 @@ private struct DifferencePart: Sendable {
   var mismatch: (first: Double, second: Double)?
 
   mutating func merge(_ more: DifferencePart) {
-    // Where integers are so large that their difference vanishes in Float64, the first place counts.
-    if more.numbers.largest > numbers.largest
-      || (worst == nil && more.worst != nil && numbers.largest == 0)
-    {
-      worst = more.worst
-      if more.numbers.largest == 0 { numbers.place = more.numbers.place }
-    }
+    if more.numbers.largest > numbers.largest { worst = more.worst }
     if more.numbers.mismatch < numbers.mismatch { mismatch = more.mismatch }
     // Both are structures of numbers.
     unsafe withUnsafePointer(to: more.numbers) { unsafe ckpt_merge_differences(&numbers, $0) }
@@ -84,6 +78,9 @@ private struct DifferencePass: Sendable {
   private let isTurned: Bool
   /// How both are stored, where the loops take them as they are; the others are decoded.
   private let type: ckpt_numbers?
+  /// Whether one is of single precision and the other a half of it, which the loops take too.
+  private let isHalf: Bool
+  private let types: (first: ckpt_numbers, second: ckpt_numbers)
   /// The type whose rounding one may be of the other.
   private let narrower: DType?
   private let isDecodable: Bool
@@ -98,15 +95,18 @@ private struct DifferencePass: Sendable {
     self.second = isTurned ? second.transposed() : second
     self.tolerance = tolerance
     let (a, b) = (first.dtype, second.dtype)
-    type =
-      switch a {
-      case _ where a != b: nil
+    func loops(_ dtype: DType) -> ckpt_numbers? {
+      switch dtype {
       case .f32, .c64: CKPT_F32
       case .f64, .c128: CKPT_F64
       case .f16: CKPT_F16
       case .bf16: CKPT_BF16
       default: nil
       }
+    }
+    type = a == b ? loops(a) : nil
+    isHalf = (a == .f32 && [.f16, .bf16].contains(b)) || (b == .f32 && [.f16, .bf16].contains(a))
+    types = (loops(a) ?? CKPT_F64, loops(b) ?? CKPT_F64)
     let order = a.precision < b.precision ? a : b
     narrower =
       a != b && !a.isComplex && !b.isComplex
@@ -189,6 +189,7 @@ private struct DifferencePass: Sendable {
       result.isRounded = false
       return result
     }
+    if isHalf { return compareHalves(x, y, count, start) }
     guard let type else { return compareDecoded(x, y, count, result, start) }
     let number = x.byteCount / first.dtype.numberSize
     // Both spans hold that many numbers of the type, and the pointers are used inside only.
@@ -210,6 +211,33 @@ private struct DifferencePass: Sendable {
       }
     }
     result.isRounded = false
+    return result
+  }
+
+  /// Single precision against half of it.
+  private func compareHalves(
+    _ x: RawSpan, _ y: RawSpan, _ count: Int, _ start: Int
+  ) -> DifferencePart {
+    var result = DifferencePart()
+    result.sameBytes = false
+    // Both spans hold `count` numbers of their types, and the pointers are used inside only.
+    unsafe x.withUnsafeBytes { x in
+      unsafe y.withUnsafeBytes { y in
+        var isRounding: Int32 = 1
+        result.numbers = unsafe ckpt_half_differences(
+          types.first, x.baseAddress, types.second, y.baseAddress, count, UInt64(start),
+          tolerance.absolute, tolerance.relative, &isRounding)
+        result.isRounded = isRounding != 0
+        func values(_ place: UInt64) -> (Double, Double) {
+          let index = Int(place) - start
+          return unsafe (
+            Self.value(x, index, types.first), Self.value(y, index, types.second)
+          )
+        }
+        if result.numbers.largest > 0 { result.worst = values(result.numbers.place) }
+        if result.numbers.mismatch != .max { result.mismatch = values(result.numbers.mismatch) }
+      }
+    }
     return result
   }
 
@@ -274,21 +302,36 @@ private struct DifferencePass: Sendable {
     return result
   }
 
-  /// Integers that Float64 cannot tell apart are told by their bytes.
+  /// Integers of 64 bits, whose differences Float64 may not hold, are subtracted as they are.
   private func countIntegers(
     _ x: [UInt8], _ y: [UInt8], _ a: [Double], _ b: [Double], _ start: Int,
     _ result: inout DifferencePart
   ) {
-    let size = first.dtype.size
-    let apart = (0..<(x.count / size)).filter { index in
-      x[(index * size)..<((index + 1) * size)] != y[(index * size)..<((index + 1) * size)]
+    let gaps: [UInt64]
+    switch first.dtype {
+    case .i64:
+      gaps = zip(Elements.load(x, Int64.self), Elements.load(y, Int64.self)).map { p, q in
+        // The difference of two integers of 64 bits has as many without sign.
+        p > q ? UInt64(bitPattern: p &- q) : UInt64(bitPattern: q &- p)
+      }
+    case .u64:
+      gaps = zip(Elements.load(x, UInt64.self), Elements.load(y, UInt64.self)).map { p, q in
+        p > q ? p - q : q - p
+      }
+    default: return
     }
-    let missed = UInt64(apart.count) - min(UInt64(apart.count), result.numbers.differing)
-    result.numbers.differing += missed
-    if tolerance.isExact { result.numbers.beyond += missed }
-    if result.numbers.largest == 0, let place = apart.first {
-      result.numbers.place = UInt64(start + place)
-      result.worst = (a[place], b[place])
+    (result.numbers.differing, result.numbers.beyond, result.numbers.largest) = (0, 0, 0)
+    var largest: UInt64 = 0
+    for (index, gap) in gaps.enumerated() where gap > 0 {
+      result.numbers.differing += 1
+      if Double(gap) > tolerance.absolute + tolerance.relative * b[index].magnitude {
+        result.numbers.beyond += 1
+      }
+      guard gap > largest else { continue }
+      largest = gap
+      result.numbers.largest = Double(gap)
+      result.numbers.place = UInt64(start + index)
+      result.worst = (a[index], b[index])
     }
   }
 
