@@ -22,20 +22,20 @@ struct DiffReport {
       : [.rounded, .subset, .resized, .edited, .fineTuned].contains(difference.verdict)
         ? terminal.yellow(title) : terminal.red(title)
     for (index, line) in wrapped(words.sentence, after: Text.width(title) + 1).enumerated() {
-      Swift.print(index == 0 ? "\(styled) \(line)" : "  \(line)")
+      Terminal.print(index == 0 ? "\(styled) \(line)" : "  \(line)")
     }
   }
 
   func print(all: Bool, sort: Diff.Order?) {
     printSides()
-    Swift.print("")
+    Terminal.print("")
     printVerdict()
     let evidence = words.evidence
     let width = evidence.map { Text.width($0.subject) }.max() ?? 0
     for (subject, text) in evidence {
       let lead = "  " + subject + String(repeating: " ", count: width - Text.width(subject)) + "  "
       for (index, line) in wrapped(text, after: Text.width(lead), lead: width + 4).enumerated() {
-        Swift.print(
+        Terminal.print(
           (index == 0 ? terminal.dim(lead) : String(repeating: " ", count: width + 4)) + line)
       }
     }
@@ -45,21 +45,21 @@ struct DiffReport {
     if all { printAlone() }
     for note in difference.notes {
       for (index, line) in wrapped(note, after: 6).enumerated() {
-        Swift.print(index == 0 ? "\(terminal.yellow("note:")) \(line)" : "  \(line)")
+        Terminal.print(index == 0 ? "\(terminal.yellow("note:")) \(line)" : "  \(line)")
       }
     }
   }
 
   private func printSides() {
     for (letter, side) in [("A", difference.first), ("B", difference.second)] {
-      Swift.print("\(terminal.bold(letter))  \(terminal.bold(side.path))")
+      Terminal.print("\(terminal.bold(letter))  \(terminal.bold(side.path))")
       let kind = [side.format, side.dialect, side.family].compactMap(\.self).joined(
         separator: " · ")
       let text =
         "\(kind) · \(Text.plural(side.tensors, "tensor")), "
         + "\(Text.plural(side.parameters, "parameter")) · "
         + "\(side.dtypes.map(\.rawValue).joined(separator: ", ")) \(Text.bytes(side.bytes))"
-      for line in wrapped(text, after: 3, lead: 3) { Swift.print("   " + terminal.dim(line)) }
+      for line in wrapped(text, after: 3, lead: 3) { Terminal.print("   " + terminal.dim(line)) }
     }
   }
 
@@ -86,7 +86,7 @@ struct DiffReport {
   private func printGuesses(all: Bool) {
     let guesses = difference.pairs.filter { $0.ground == .content || $0.ground == .nearest }
     guard !guesses.isEmpty else { return }
-    Swift.print("\n\(terminal.bold("guessed")) by shape and content")
+    Terminal.print("\n\(terminal.bold("guessed")) by shape and content")
     var table = Table([.left, .left, .left], header: ["A", "B", "how"])
     for pair in all ? guesses[...] : guesses.prefix(Self.shown) {
       table.add(name(pair, isFirst: true), name(pair, isFirst: false), how(pair))
@@ -97,7 +97,7 @@ struct DiffReport {
 
   private func printMore(_ count: Int, all: Bool) {
     if !all, count > Self.shown {
-      Swift.print(
+      Terminal.print(
         terminal.dim("  … and \(Text.grouped(count - Self.shown)) more (--all lists every tensor)"))
     }
   }
@@ -152,7 +152,7 @@ struct DiffReport {
         words.cosine(part.cosine), words.share(part.relative), bar(part.relative, of: top),
         Text.small(part.largest))
     }
-    Swift.print("")
+    Terminal.print("")
     table.print(indent: "  ")
   }
 
@@ -180,14 +180,14 @@ struct DiffReport {
       }.map(\.element)
     }
     if !all { pairs = Array(pairs.prefix(Self.shown)) }
-    Swift.print("")
+    Terminal.print("")
     if !all, count > Self.shown {
-      Swift.print(
+      Terminal.print(
         "  \(terminal.bold(sort == nil ? "changed most" : "changed"))"
           + terminal.dim(
             ", \(Self.shown) of \(Text.grouped(count)) tensors (--all lists every one)"))
     }
-    table(pairs, all: all).forEach { Swift.print("  \($0)") }
+    table(pairs, all: all).forEach { Terminal.print("  \($0)") }
   }
 
   private static func change(_ pair: CheckpointDifference.Pair) -> Double {
@@ -265,7 +265,7 @@ struct DiffReport {
       ("in B, told elsewhere", difference.redundantInSecond),
     ]
     for (title, entries) in sides where !entries.isEmpty {
-      Swift.print("\n  \(terminal.bold(title))")
+      Terminal.print("\n  \(terminal.bold(title))")
       var table = Table([.left, .left, .left, .left])
       for entry in entries {
         table.add(
