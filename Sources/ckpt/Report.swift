@@ -84,7 +84,7 @@ struct Report: ParsableCommand, JSONCommand {
     }
   }
 
-  /// Multiplications up to which heads are analysed without being asked: about half a minute.
+  /// Multiplications up to which heads are analysed without being asked: ten seconds of two processors.
   private static let affordable = 5e10
 
   private func analysis(of side: ReportSide) throws -> AttentionAnalysis? {

@@ -184,7 +184,7 @@ function sizesSection() {
     const isBeside = matchMedia('(min-width: 1200px)').matches && data.model.diagram;
     const height = Math.round(isBeside ? width * 1.25 : Math.max(240, Math.min(420, width * 0.36)));
     const root = drawing('svg', {viewBox: `0 0 ${width} ${height}`, width, height, role: 'group', 'aria-label': 'Areas by size'});
-    const fit = (text, room) => room < 26 ? '' : text.length * 6.6 <= room ? text : room < 40 ? '' : '…' + text.slice(text.length - Math.floor(room / 6.6) + 1);
+    const fit = (text, room, letter = 6.6) => room < 26 ? '' : text.length * letter <= room ? text : room < 40 ? '' : '…' + text.slice(text.length - Math.floor(room / letter) + 1);
     squarify(few, 0, 0, width, height, (group, x, y, w, h) => {
       const show = () => showTensors(group.isRest ? '' : group.name);
       const node = drawing('g', {class: 'parcel', role: 'link', tabindex: w * h > 600 ? 0 : null, 'aria-label': `${group.name}, ${bytes(group.size)}`,
@@ -199,7 +199,7 @@ function sizesSection() {
             wide > 44 && high > 16 ? drawing('text', {class: 'soft', x: left + 5, y: top + 13, 'font-size': 10.5}, fit(item.name.replace(/[.\/](kernel|weight)(:0)?$/, ''), wide - 8)) : null));
         });
       }
-      if (head) node.append(drawing('text', {x: x + 5, y: y + 13, 'font-size': 11.5, 'font-weight': 600}, fit(group.name, w - 10)));
+      if (head) node.append(drawing('text', {x: x + 5, y: y + 13, 'font-size': 11.5, 'font-weight': 600}, fit(group.name, w - 10, 7.5)));
       root.append(node);
     });
     holder.replaceChildren(root);

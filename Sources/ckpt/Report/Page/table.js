@@ -25,6 +25,8 @@ const ownColumns = [
   {key: 'inf', label: 'Inf', about: 'Infinities of both signs', isCount: true, isBad: true, ...count('inf')},
 ];
 const changed = key => tensor => tensor.change ? tensor.change[key] : null;
+/** JSON has no infinity: what was measured and has no number is infinite. */
+const unbounded = key => tensor => tensor.change ? tensor.change[key] ?? Infinity : null;
 const otherColumn = (key, label, get) => ({key, label, about: 'Of the second', value: tensor => tensor.other ? get(tensor.other) : null});
 const changeColumns = [
   ownColumns[0],
@@ -32,9 +34,9 @@ const changeColumns = [
   {key: 'dtype', label: 'Type', about: 'Type of an element, in both', isText: true, value: tensor => tensor.other && tensor.other.dtype !== tensor.dtype ? `${tensor.dtype} → ${tensor.other.dtype}` : tensor.dtype},
   ownColumns[3],
   {key: 'state', label: 'Verdict', about: 'How the two compare', isText: true, value: tensor => tensor.state},
-  {key: 'max_abs', label: 'max |Δ|', about: 'Largest difference of two elements', value: changed('max_abs')},
-  {key: 'relative', label: 'Relative', about: 'Largest difference over the largest magnitude of the first', value: changed('relative')},
-  {key: 'relative_norm', label: '‖Δ‖/‖first‖', about: 'Norm of the difference over the norm of the first', value: changed('relative_norm')},
+  {key: 'max_abs', label: 'max |Δ|', about: 'Largest difference of two elements', value: unbounded('max_abs')},
+  {key: 'relative', label: 'Relative', about: 'Largest difference over the largest magnitude of the first', value: unbounded('relative')},
+  {key: 'relative_norm', label: '‖Δ‖/‖first‖', about: 'Norm of the difference over the norm of the first', value: unbounded('relative_norm')},
   {key: 'cosine', label: 'Cosine', about: 'Of both as vectors', value: changed('cosine'), text: value => number(value, 7)},
   {key: 'differing', label: 'Differing', about: 'Elements that are not equal', isCount: true, value: changed('differing'), text: value => grouped(value)},
   {key: 'ulp', label: 'ULP', about: 'Largest distance in units in the last place', value: changed('ulp'), text: value => value === null || value === undefined ? missing : value > 1e6 ? number(value) : grouped(value)},
@@ -242,7 +244,7 @@ function detailFacts(tensor) {
     ['Values', ends(tensor) ? mono(ends(tensor)) : null],
     ['Values, second', tensor.other && ends(tensor.other) ? mono(ends(tensor.other)) : null],
     ['Matched', tensor.other ? matchText(tensor) : null],
-    ['Largest difference', change && change.worst ? `${number(change.max_abs, 7)} at [${change.worst.index.join(', ')}]: ${number(change.worst.first, 7)} and ${number(change.worst.second, 7)}` : null],
+    ['Largest difference', change && change.worst ? `${number(change.max_abs ?? Infinity, 7)} at [${change.worst.index.join(', ')}]: ${number(change.worst.first, 7)} and ${number(change.worst.second, 7)}` : null],
     ['Not compared', change ? change.unmeasured : null],
   ]);
 }

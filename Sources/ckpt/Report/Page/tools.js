@@ -35,6 +35,7 @@ const missing = '–';
 function number(value, digits = 4) {
   if (value === null || value === undefined) return missing;
   if (value === 0) return '0';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
   const size = Math.abs(value);
   let text;
   if (Number.isInteger(value) && size < 1e6) text = String(size);
