@@ -59,10 +59,12 @@ struct DifferenceWords {
     case .disjoint:
       return "no tensor of one has a partner in the other"
     case .different:
-      return d.pairs.isEmpty
-        ? "no tensor has a partner"
-        : "\(tensors) \(d.pairs.count == 1 ? "has" : "have") a partner: \(counts)"
-          + (alone.isEmpty ? "" : "; \(alone)")
+      if d.pairs.isEmpty { return "no tensor has a partner" }
+      let misfits = count(.otherShape)
+      let all = Text.grouped(d.pairs.count)
+      return 2 * misfits > d.pairs.count
+        ? "other sizes: \(Text.grouped(misfits)) of \(all) tensors have other shapes"
+        : "\(Text.grouped(count(.changed) + misfits)) of \(all) tensors changed"
     }
   }
 

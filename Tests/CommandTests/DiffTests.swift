@@ -162,6 +162,24 @@ import Testing
     #expect(verdict(nothing) == "identical")
   }
 
+  @Test func `what was rounded on the way to another dialect is said to be`() throws {
+    let folder = try TemporaryFolder()
+    let made = try Command.run(
+      "convert", Command.fixtures + "/hf-bert-gelu-new", folder.file("b.gguf"), "--to", "gguf-bert",
+      "--dtype", "f16", "--no-verify", "--allow-drop", "*")
+    #expect(made.code == 0, "\(made.errors)")
+    let result = try Command.run(
+      "diff", Command.fixtures + "/hf-bert-gelu-new", folder.file("b.gguf"), "--json")
+    #expect(result.code == 1)
+    // Matrices are halves, and vectors are singles again.
+    let pairs = try #require(result.json?["pairs"]?.array)
+    for pair in pairs where pair["second"]?["dtype"]?.string == "f16" {
+      #expect(pair["state"]?.string == "rounded", "\(pair)")
+    }
+    #expect(pairs.contains { $0["state"]?.string == "rounded" })
+    #expect(pairs.allSatisfy { ($0["difference"]?["relative_norm"]?.double ?? 1) < 0x1p-11 })
+  }
+
   // MARK: Asked for otherwise
 
   @Test func `meaning is refused with the reason where a model is not understood`() throws {

@@ -163,6 +163,8 @@ struct Member: Sendable {
   var entry: CheckpointDifference.Entry
   /// As it is compared: in canonical layout where the meaning is known.
   var tensor: Tensor
+  /// As it is stored, where it is stored alone and in blocks that run along the other axis.
+  var turnedBlocks: Tensor?
   var aliases: [String] = []
   /// Whether it is one of no known meaning in a model that is understood otherwise.
   var isCarried = false
@@ -286,6 +288,12 @@ struct Match: Sendable {
           shape: source?.shape ?? weight.tensor.shape,
           reason: weight.sources.isEmpty ? "computed, not stored" : nil)
         member.aliases = source?.aliases ?? []
+        if let source, source.dtype.isQuantized, source.shape.rank == 2,
+          source.shape.extents == weight.tensor.shape.extents.reversed(),
+          weight.tensor.dtype != source.dtype
+        {
+          member.turnedBlocks = source
+        }
         return member
       }
     }
@@ -370,7 +378,14 @@ private struct ArrangedPair {
     let (mine, theirs) = (pair.first.entry.shape, pair.second.entry.shape)
     if pair.ground == .meaning {
       isComparable = first.shape == second.shape
-      layout.isTransposed = first.liesByColumns != second.liesByColumns
+      let (a, b) = (pair.first.turnedBlocks, pair.second.turnedBlocks)
+      layout.isTransposed =
+        (first.liesByColumns || a != nil) != (second.liesByColumns || b != nil)
+      // Blocks are compared as they lie, so that what was rounded to them is recognised.
+      if isComparable, a != nil || b != nil {
+        first = a ?? first.transposed()
+        second = b ?? second.transposed()
+      }
       layout.isReshaped = isComparable && mine.rank != theirs.rank && mine.count == theirs.count
       return
     }

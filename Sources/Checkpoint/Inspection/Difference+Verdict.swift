@@ -11,7 +11,7 @@ extension CheckpointDifference {
     let isMoved =
       states.contains(.changed)
       || pairs.contains { $0.difference.map { $0.unmeasured != nil && $0.differing > 0 } ?? false }
-    if isMoved { return (moved(), isEqual) }
+    if isMoved { return (isThroughRounding ? .rounded : moved(), isEqual) }
     if states.contains(.otherShape) {
       let isResized = pairs.allSatisfy { $0.state != .otherShape || $0.rows?.isSubset == true }
       return (isResized ? .resized : .different, isEqual)
@@ -22,6 +22,19 @@ extension CheckpointDifference {
     if hasOtherSettings { return (.otherSettings, isEqual) }
     let isSame = states == [.identical] && pairs.allSatisfy { $0.sameName && $0.layout == .same }
     return (isSame ? .identical : .sameWeights, isEqual)
+  }
+
+  /// Whether some are the other's rounding, and what else changed did so by no more than that: values that
+  /// were rounded and are stored in the wider type again, as GGUF keeps its vectors.
+  private var isThroughRounding: Bool {
+    let types = Set(pairs.compactMap { $0.difference?.rounded })
+    // Half a unit in the last place, relative to the least number that has it.
+    let step = types.map { $0 == .bf16 ? 0x1p-8 : $0 == .f16 ? 0x1p-11 : 0 }.max() ?? 0
+    guard step > 0, onlyInFirst.isEmpty, onlyInSecond.isEmpty else { return false }
+    return pairs.allSatisfy { pair in
+      guard let difference = pair.difference else { return false }
+      return pair.state != .changed || difference.relativeNorm <= step
+    }
   }
 
   /// Whether at least half of the smaller one's tensors have partners.

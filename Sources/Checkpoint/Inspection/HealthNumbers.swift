@@ -93,6 +93,8 @@ extension Health {
       guard let found = entry.statistics, found.count > 1 else { continue }
       let isScale = entry.canonical.contains { $0.hasSuffix(".gamma") }
       if !entry.isMatrix {
+        // A matrix of one row is none of those that begin as 0 or 1.
+        guard entry.tensor.shape.rank <= 1 else { continue }
         vectors += 1
         guard found.isConstant, let value = found.minimum, value == 0 || value == 1 else {
           continue
