@@ -37,6 +37,12 @@ let hasStaticPNG = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].c
   FileManager.default.fileExists(atPath: "\($0)/libpng16.a")
 }
 
+/// The page of `report`, put into the command.
+let page = [
+  "page.html", "page.css", "tools.js", "plots.js", "overview.js", "diagram.js", "layers.js",
+  "heads.js", "change.js", "table.js", "page.js",
+]
+
 let package = Package(
   name: "ckpt",
   products: [
@@ -87,7 +93,9 @@ let package = Package(
       dependencies: [
         "Checkpoint", "Transforms", "Infer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: common),
+      ],
+      // The sources of the page that `report` writes are part of the binary.
+      resources: page.map { .embedInCode("Report/Page/\($0)") }, swiftSettings: common),
 
     .target(
       name: "TestSupport", dependencies: ["Checkpoint"], path: "Tests/TestSupport",

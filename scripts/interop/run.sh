@@ -3,6 +3,7 @@
 # and failed. Exit code 1 when one failed.
 # Usage: scripts/interop/run.sh [WORD...]     only checks whose name holds one of the words
 #   CKPT=…         the command to check; otherwise .build/release/ckpt is built
+#   CHROMIUM=…     the browser, where it has another name; Debian's is installed when there is none
 #   INTEROP_TRACE  with any value: Python's traces of what failed
 set -eu
 
@@ -15,7 +16,7 @@ torch:with_transforms_heads_torch torch:with_transforms_layers torch:with_health
 keras2:with_bert4keras keras2:with_bert4keras_families keras2:with_bert4keras_heads keras2:with_transforms_heads
 keras2:with_transforms_keysize keras2:with_transforms_layers_bert4keras keras2:with_bert4keras_tokens keras2:with_google keras2:with_keras_bert
 keras2:with_keras keras2:with_tensorflow keras3:with_keras3 formats:with_gguf formats:with_flax
-formats:with_show formats:with_shells formats:with_readme'
+formats:with_show formats:with_shells formats:with_readme browser:with_browser'
 
 if [ -z "${CKPT:-}" ]; then
     swift build -c release --product ckpt
@@ -27,18 +28,29 @@ INTEROP_WORK=$root/.interop
 PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore TF_CPP_MIN_LOG_LEVEL=3
 export CKPT INTEROP_WORK PYTHONDONTWRITEBYTECODE PYTHONWARNINGS TF_CPP_MIN_LOG_LEVEL
 
-# The shells that completions are tried in, and two readers of manuals.
 missing=
-for tool in bash zsh fish mandoc man; do
-    command -v "$tool" >/dev/null || missing="$missing $tool"
-done
+# need COMMAND PACKAGE...: packages that are installed when there is no such command.
+need() {
+    if ! command -v "$1" >/dev/null; then
+        shift
+        missing="$missing $*"
+    fi
+}
+# The shells that completions are tried in, two readers of manuals, and the browser that opens the pages of `report`.
+need bash bash
+need zsh zsh
+need fish fish
+need mandoc mandoc
+need man man-db
+[ -n "${CHROMIUM:-}" ] || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+    need chromium chromium fonts-noto-cjk
 if [ -n "$missing" ]; then
+    command -v apt-get >/dev/null || { echo "$0: install$missing (Debian's names)" >&2; exit 2; }
     echo "Installing with apt-get:$missing"
     sudo=
     [ "$(id -u)" -eq 0 ] || sudo=sudo
     $sudo apt-get update -qq
-    # The package of man is called man-db.
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(echo "$missing" | sed 's/\bman\b/man-db/') >/dev/null
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
 for name in $(printf '%s\n' $peers | sed 's/:.*//' | sort -u); do

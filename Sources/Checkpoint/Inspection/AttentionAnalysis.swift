@@ -46,21 +46,37 @@ public struct AttentionAnalysis: Sendable {
 
   public var parts: [Part]
 
-  /// Analyses every attention, one after the other; reads the kernels of queries and keys.
+  /// About how many multiplications an analysis takes; `nil` where the family has no heads.
+  public static func cost(_ model: Model) -> Double? {
+    let architecture = model.architecture
+    guard !architecture.structure.gatedUnit else { return nil }
+    let c = architecture.configuration
+    let (heads, size, width) = (Double(c.heads), Double(c.keySize), Double(c.hiddenSize))
+    // Inner products of all pairs, and triangular factors and rotations of each.
+    let each = heads * heads * size * size * width + heads * (4 * width + 40 * size) * size * size
+    return Double(architecture.storedAttentions.count) * each
+  }
+
+  /// Analyses every attention, some at once; reads the kernels of queries and keys.
   ///
+  /// - Parameter progress: called from any thread when an attention is done.
   /// - Throws: ``CheckpointError`` of kind `unsupported` where the family has no heads.
-  public init(_ model: Model) throws(CheckpointError) {
+  public init(
+    _ model: Model, threads: Int? = nil, progress: (@Sendable () -> Void)? = nil
+  ) throws(CheckpointError) {
     let architecture = model.architecture
     guard !architecture.structure.gatedUnit else {
       throw CheckpointError(
         .unsupported, Place(member: "--attention"),
         "\(architecture.family) has no heads: each layer shares one query and key")
     }
-    parts = []
-    for name in architecture.storedAttentions {
+    let names = architecture.storedAttentions
+    let size = architecture.configuration.keySize
+    parts = try Parallel.map(names.count, threads: threads, with: {}) {
+      (index, _) throws(CheckpointError) in
+      let name = names[index]
       let query = try model.weight("\(name).query.kernel").tensor
       let key = try model.weight("\(name).key.kernel").tensor
-      let size = architecture.configuration.keySize
       do throws(CheckpointError) {
         var part = try AttentionAnalysis.part(name, query.doubles(), key.doubles(), size, query)
         if let before = model["\(name).pre_softmax.kernel"]?.tensor,
@@ -71,7 +87,8 @@ public struct AttentionAnalysis: Sendable {
             AttentionAnalysis.distanceFromIdentity(after)
           )
         }
-        parts.append(part)
+        progress?()
+        return part
       } catch {
         throw error.at(.tensor(name))
       }

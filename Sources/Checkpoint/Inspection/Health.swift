@@ -10,6 +10,8 @@ public struct Health: Sendable {
   public internal(set) var copies: [BlockCopies] = []
   /// Of all numbers; `nil` where they were not read.
   public internal(set) var numbers: Numbers?
+  /// By the names of tensors whose numbers were read.
+  public internal(set) var statistics: [String: Statistics] = [:]
   /// Rows of the embedding tables; empty where numbers were not read.
   public internal(set) var tables: [EmbeddingRows] = []
 
@@ -99,6 +101,9 @@ public struct Health: Sendable {
     checkVocabulary(vocabulary, model)
     if readingNumbers {
       measure(&entries, progress)
+      statistics = Dictionary(
+        entries.compactMap { entry in entry.statistics.map { (entry.tensor.name, $0) } }
+      ) { first, _ in first }
       checkNumbers(entries)
       checkConstants(entries)
       checkRows(entries, model, vocabulary)

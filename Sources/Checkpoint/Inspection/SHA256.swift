@@ -22,13 +22,16 @@ import CCrypto
   public mutating func update(_ bytes: [UInt8]) { unsafe update(bytes.span.bytes) }
 
   /// The digest as lower-case hexadecimal digits; nothing can be added after it.
-  public consuming func hex() -> String {
+  public consuming func hex() -> String { Hex.encode(bytes()) }
+
+  /// The digest's 32 bytes; nothing can be added after it.
+  public consuming func bytes() -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
     if let context = unsafe context {
       _ = unsafe digest.withUnsafeMutableBufferPointer {
         unsafe EVP_DigestFinal_ex(context, $0.baseAddress, nil)
       }
     }
-    return Hex.encode(digest)
+    return digest
   }
 }
