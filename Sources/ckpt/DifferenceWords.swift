@@ -60,11 +60,15 @@ struct DifferenceWords {
       return "no tensor of one has a partner in the other"
     case .different:
       if d.pairs.isEmpty { return "no tensor has a partner" }
-      let misfits = count(.otherShape)
-      let all = Text.grouped(d.pairs.count)
-      return 2 * misfits > d.pairs.count
-        ? "other sizes: \(Text.grouped(misfits)) of \(all) tensors have other shapes"
-        : "\(Text.grouped(count(.changed) + misfits)) of \(all) tensors changed"
+      let (moved, misfits) = (count(.changed), count(.otherShape))
+      let all = Text.plural(d.pairs.count, "tensor")
+      let others =
+        "\(Text.grouped(misfits)) of \(all) "
+        + (misfits == 1 ? "has another shape" : "have other shapes")
+      if 2 * misfits > d.pairs.count { return "other sizes: " + others }
+      if moved == 0, misfits > 0 { return others }
+      return "\(Text.grouped(moved)) of \(all) changed"
+        + (misfits > 0 ? ", \(Text.grouped(misfits)) of other shape" : "")
     }
   }
 
@@ -176,9 +180,11 @@ struct DifferenceWords {
   }
 
   private static func listed(_ entries: [CheckpointDifference.Entry]) -> String {
-    let reasons = Set(entries.compactMap(\.reason))
-    if reasons.count == 1, let reason = reasons.first, entries.allSatisfy({ $0.reason != nil }) {
-      return reason
+    let reasons = Dictionary(grouping: entries.compactMap(\.reason)) { $0 }
+      .sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
+    if let reason = reasons.first, reason.value.count == entries.count { return reason.key }
+    if reasons.count <= 3, reasons.reduce(0, { $0 + $1.value.count }) == entries.count {
+      return reasons.map { "\($0.key): \(Text.grouped($0.value.count))" }.joined(separator: ", ")
     }
     let names = entries.prefix(3).map { $0.canonical ?? $0.name }
     return names.joined(separator: ", ") + (entries.count > 3 ? ", …" : "")

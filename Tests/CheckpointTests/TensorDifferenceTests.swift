@@ -172,6 +172,19 @@ import Testing
     #expect(found.worst?.index == [2])
   }
 
+  @Test(arguments: [1e200, 1e-200])
+  func `no cosine is made up where Float64 does not hold the squares`(_ size: Double) throws {
+    func tensor(_ values: [Double]) -> Tensor {
+      Tensor(
+        name: "x", dtype: .f64, shape: [values.count],
+        payload: BytesPayload(Elements.encode(values, as: .f64)))
+    }
+    let difference = try TensorDifference(tensor([size, 0]), tensor([0, size]))
+    #expect(difference.differing == 2 && difference.largest == size)
+    #expect(difference.cosine.isNaN && difference.relativeNorm.isNaN)
+    #expect(try TensorDifference(tensor([1, 0]), tensor([0, 1])).cosine == 0)
+  }
+
   @Test func `nothing and one number are compared`() throws {
     let empty = Tensor(name: "t", shape: [0, 3], values: [])
     let found = try TensorDifference(empty, empty)

@@ -131,14 +131,15 @@ extension CheckpointDifference.Part {
         first: numbers.reduce(0) { $0 + $1.squaredFirst },
         second: numbers.reduce(0) { $0 + $1.squaredSecond }
       )
-      let size = squares.first.squareRoot() * squares.second.squareRoot()
       return CheckpointDifference.Part(
         name: name, tensors: all.count, changed: all.count { $0.state == .changed },
         relative: squares.difference == 0
           ? 0
           : squares.first > 0 ? (squares.difference / squares.first).squareRoot() : .infinity,
         cosine: squares.difference == 0
-          ? 1 : size > 0 ? min(1, numbers.reduce(0) { $0 + $1.product } / size) : 0,
+          ? 1
+          : TensorDifference.cosine(
+            numbers.reduce(0) { $0 + $1.product }, squares.first, squares.second),
         largest: numbers.map(\.largest).max() ?? 0)
     }
   }
