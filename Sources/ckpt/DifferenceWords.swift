@@ -38,7 +38,9 @@ struct DifferenceWords {
     case .withinTolerance: return "\(tensors), no value beyond the tolerance"
     case .rounded:
       let types = roundings.map { "\($0.from.rawValue) → \($0.to.rawValue)" }
+      let apart = count(.changed)
       return "\(tensors), one the other's values rounded: \(types.joined(separator: ", "))"
+        + (apart > 0 ? "; \(Text.grouped(apart)) apart by no more than rounding" : "")
     case .subset:
       return "\(tensors) that both have are the same; " + alone
     case .resized:
@@ -289,8 +291,9 @@ struct DifferenceWords {
     if !frozen.isEmpty, frozen.count < parts.count {
       lines.append(("untouched", Self.shortened(frozen.map(\.name))))
     }
-    let most = parts.filter { $0.changed > 0 && $0.cosine >= 0.5 && $0.relative.isFinite }
-      .sorted { $0.relative > $1.relative }.prefix(3)
+    let most = parts.filter {
+      $0.changed > 0 && $0.cosine >= 0.5 && $0.relative > 0 && $0.relative.isFinite
+    }.sorted { $0.relative > $1.relative }.prefix(3)
     if most.count > 1 {
       lines.append(
         (

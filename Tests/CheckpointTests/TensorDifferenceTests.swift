@@ -117,6 +117,7 @@ import Testing
       tolerance: .init(absolute: .infinity))
     #expect(against.beyond == 5000)
     #expect(against.nanInFirst == 5000)
+    #expect(against.cosine.isNaN && against.relativeNorm.isNaN)
     #expect(against.worst?.index == [0])
   }
 

@@ -211,6 +211,28 @@ import Testing
     #expect(try count("*.pooler.*", "embeddings.token") == 3)
   }
 
+  @Test func `the heads of BERT and ALBERT that judge two sentences belong together`() throws {
+    let result = try Command.run(
+      "diff", Command.fixtures + "/hf-bert", Command.fixtures + "/b4k-albert/weights.h5", "--json")
+    let pairs = try #require(result.json?["pairs"]?.array)
+    let head = pairs.first { $0["first"]?["canonical"]?.string == "nsp.kernel" }
+    #expect(head?["second"]?["canonical"]?.string == "sop.kernel", "\(result.errors)")
+  }
+
+  @Test func `two that were rounded apart are not said to be trained on`() throws {
+    let folder = try TemporaryFolder()
+    let (half, blocks) = (folder.file("half.safetensors"), folder.file("blocks.gguf"))
+    let source = Command.fixtures + "/tiny-albert/weights.h5"
+    for (path, dtype) in [(half, "f16"), (blocks, "q8_0")] {
+      let made = try Command.run("convert", source, path, "--dtype", dtype, "--no-verify")
+      #expect(made.code == 0, "\(made.errors)")
+    }
+    for pair in [[half, blocks], [blocks, half]] {
+      let result = try Command.run(Command.path, ["diff"] + pair + ["--json"])
+      #expect(verdict(result) == "rounded" && result.code == 1, "\(result.errors)")
+    }
+  }
+
   @Test func `a table that one computes is said to be`() throws {
     let folder = try TemporaryFolder()
     let (nezha, google) = (Command.fixtures + "/b4k-nezha/weights.h5", folder.file("google"))

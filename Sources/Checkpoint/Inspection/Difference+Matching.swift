@@ -228,7 +228,7 @@ struct Match: Sendable {
       || (isShared[0] && a.architecture.configuration.blocks != b.architecture.configuration.blocks)
     match(
       Match.weights(a, first, byUse: byUse), Match.weights(b, second, byUse: byUse),
-      ground: .meaning, key: { $0.entry.canonical ?? "" })
+      ground: .meaning, key: { Match.place($0.entry.canonical ?? "") })
     func others(_ model: Model) -> [Member] {
       model.carried.flatMap(\.tensors).map { Member($0, isCarried: true) }
         + model.left.map { Member($0.tensor, reason: $0.reason) }
@@ -309,6 +309,11 @@ struct Match: Sendable {
         return member
       }
     }
+  }
+
+  /// ALBERT's head of the order of sentences has the place of BERT's of the next sentence.
+  private static func place(_ canonical: String) -> String {
+    canonical.hasPrefix("sop.") ? "nsp." + canonical.dropFirst(4) : canonical
   }
 
   /// A name without the group that a whole-model file has, or that a tensor of none gets in HDF5.

@@ -53,7 +53,7 @@ public struct TensorDifference: Sendable {
     largest == 0 ? 0 : peakOfFirst > 0 ? largest / peakOfFirst : .infinity
   }
 
-  /// ‖a − b‖ / ‖a‖; NaN where Float64 does not hold the squares.
+  /// ‖a − b‖ / ‖a‖; NaN where there are no such sums (``holdsSquares``).
   public var relativeNorm: Double {
     guard holdsSquares else { return .nan }
     return squaredDifference == 0
@@ -65,7 +65,7 @@ public struct TensorDifference: Sendable {
     count > 0 ? (squaredDifference / Double(count)).squareRoot() : 0
   }
 
-  /// Of both as vectors; 1 where both are zero, 0 where one is, and NaN where Float64 does not hold the squares.
+  /// Of both as vectors; 1 where both are zero, 0 where one is, and NaN where there are no such sums.
   public var cosine: Double {
     guard holdsSquares else { return .nan }
     return squaredDifference == 0
@@ -79,8 +79,9 @@ public struct TensorDifference: Sendable {
     return sizes > 0 ? min(1, max(-1, product / sizes)) : 0
   }
 
-  /// Whether no square of a number or difference beyond 1e154 became infinite, and not all below 1e-162 zero.
-  private var holdsSquares: Bool {
+  /// Whether there are places where both are finite, if any number is, and Float64 holds the squares of what
+  /// stands there: those of numbers beyond 1e154 are infinite, and below 1e-162 zero.
+  var holdsSquares: Bool {
     let differing = differing - nanInFirst - nanInSecond - infinite
     return squaredFirst.isFinite && squaredSecond.isFinite && squaredDifference.isFinite
       && (squaredFirst > 0 || peakOfFirst == 0) && (squaredSecond > 0 || peakOfSecond == 0)
