@@ -56,6 +56,20 @@ import Testing
     #expect(concerns(3).map(\.kind) == [.zero, .fresh])
   }
 
+  @Test func `an LSTM's bias begins as zeros and ones`() {
+    func concerns(_ gate: Float) -> [Concern] {
+      let tensors = [
+        Tensor(name: "lstm.kernel", shape: [4, 8], values: (0..<32).map { Float($0 % 11) - 5 }),
+        Tensor(name: "lstm.bias", shape: [8], values: [0, 0, 1, gate, 0, 0, 0, 0]),
+        Tensor(name: "dense.bias", shape: [2], values: [0, 0]),
+      ]
+      let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+      return Health(checkpoint, Composition(checkpoint)).concerns
+    }
+    #expect(concerns(1).map(\.kind) == [.fresh])
+    #expect(concerns(0.75).isEmpty)
+  }
+
   @Test func `one large matrix that layers share does not make them copies`() {
     let tensors = (0..<3).flatMap { layer in
       ["a", "b", "c"].map { part in

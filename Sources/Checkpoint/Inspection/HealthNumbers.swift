@@ -114,10 +114,11 @@ extension Health {
         // A matrix of one row is none of those that begin as 0 or 1.
         guard entry.tensor.shape.rank <= 1 else { continue }
         vectors += 1
-        guard found.isConstant, let value = found.minimum, value == 0 || value == 1 else {
-          continue
+        if isScale, found.isConstant, found.minimum == 0 {
+          scales.append(entry)
+        } else if Health.isInitial(found) {
+          initial.append(entry)
         }
-        if isScale && value == 0 { scales.append(entry) } else { initial.append(entry) }
       } else {
         matrices += 1
         guard found.isConstant, !Health.startsAtZero(entry.tensor.name) else { continue }
@@ -137,6 +138,17 @@ extension Health {
       "\(names) \(Health.short(value)) everywhere"
     }
     if isFresh { addFresh(initial, of: vectors, isInitial ? zero + constant : []) }
+  }
+
+  /// Whether a vector holds only zeros, only ones, or zeros but for the ones of an LSTM's forget gate.
+  private static func isInitial(_ found: Statistics) -> Bool {
+    guard found.finite == found.count, let least = found.minimum, let largest = found.maximum,
+      least >= 0, largest <= 1, let mean = found.mean
+    else { return false }
+    // None is above 1, so that a sum as large as their number makes all others 1.
+    let ones = Double(found.count - found.zeros)
+    return found.isConstant
+      ? least == 0 || least == 1 : abs(mean * Double(found.count) - ones) < 1e-9 * ones
   }
 
   private mutating func addFresh(_ initial: [Entry], of vectors: Int, _ matrices: [Entry]) {
