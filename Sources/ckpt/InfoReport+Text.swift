@@ -5,7 +5,7 @@ extension InfoReport {
   func print() {
     let screen = Screen()
     Terminal.print(screen.terminal.bold(Text.shortened(checkpoint.path, to: screen.width)))
-    Terminal.print(headline(screen))
+    for line in headline(screen) { Terminal.print(line) }
     screen.section("model", modelRows)
     printParts(screen)
     screen.section("configuration", configurationRows, isList: true)
@@ -20,7 +20,7 @@ extension InfoReport {
   // MARK: Headline
 
   /// What it is in one line, and whether there is something to read below.
-  private func headline(_ screen: Screen) -> String {
+  private func headline(_ screen: Screen) -> [String] {
     let parameters = composition.parameters(.trainable) + composition.parameters(.fixed)
     let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
     let parts = [
@@ -30,15 +30,18 @@ extension InfoReport {
     ]
     let warned = health.concerns.count { $0.severity == .warning } + warnings.count
     let noted = health.concerns.count { $0.severity == .note }
-    var verdict: [String] = []
-    if warned > 0 { verdict.append(screen.terminal.yellow(Text.plural(warned, "warning"))) }
-    if noted > 0 { verdict.append(Text.plural(noted, "note")) }
-    if understanding.failure != nil { verdict.insert(screen.terminal.red("incomplete"), at: 0) }
-    let text = parts.joined(separator: ", ")
-    if verdict.isEmpty {
-      return text + (health.numbers == nil ? "" : ", " + screen.terminal.green("nothing odd found"))
+    var verdict: [(text: String, styled: (String) -> String)] = []
+    if understanding.failure != nil { verdict.append(("incomplete", screen.terminal.red)) }
+    if warned > 0 { verdict.append((Text.plural(warned, "warning"), screen.terminal.yellow)) }
+    if noted > 0 { verdict.append((Text.plural(noted, "note"), { $0 })) }
+    if verdict.isEmpty, health.numbers != nil {
+      verdict.append(("nothing odd found", screen.terminal.green))
     }
-    return text + ", " + verdict.joined(separator: ", ")
+    let text = parts.joined(separator: ", ")
+    let plain = ([text] + verdict.map(\.text)).joined(separator: ", ")
+    let styled = verdict.map { $0.styled($0.text) }.joined(separator: ", ")
+    if Text.width(plain) <= screen.width, !styled.isEmpty { return [text + ", " + styled] }
+    return Text.wrapped(text, to: screen.width) + (styled.isEmpty ? [] : [styled])
   }
 
   // MARK: Model
@@ -75,7 +78,8 @@ extension InfoReport {
     if let rows = tokenRows {
       text += rows == vocabulary.idCount ? ", a row each" : " for \(Text.grouped(rows)) rows"
     }
-    if unusedTokens > 0 { text += ", \(Text.grouped(unusedTokens)) of them unused" }
+    let unused = vocabulary.unusedCount
+    if unused > 0 { text += ", \(Text.grouped(unused)) of them unused" }
     return text
   }
 
@@ -108,7 +112,7 @@ extension InfoReport {
       rest = parts.indices.filter { !shown.contains($0) }.map { parts[$0] }
       parts = parts.indices.filter(shown.contains).map { parts[$0] }
     }
-    var table = Table([.left, .right, .right, .right, .left])
+    var table = Table([.left, .right, .right, .right, .left], names: [0], optional: [1, 2, 4, 3])
     for part in parts {
       let blocks =
         part.blocks > 1
@@ -192,7 +196,9 @@ extension InfoReport {
     var rows: [(String, String)] = []
     if let numbers = health.numbers, numbers.count > 0 {
       var parts =
-        numbers.largestTensor.map { ["largest \(InfoReport.short(numbers.largest)) in \($0)"] }
+        numbers.largestTensor.map {
+          ["largest \(InfoReport.short(numbers.largest)) in \(InfoReport.short($0))"]
+        }
         ?? []
       let zeros = Double(numbers.zeros) / Double(max(1, numbers.count))
       parts.append("zeros \(InfoReport.share(zeros))")
@@ -223,7 +229,7 @@ extension InfoReport {
     }
     let ties = health.ties.filter { $0.kind != .alias || !isSpelling }
     for tie in ties.prefix(InfoReport.shownTies) {
-      let others = tie.names.dropFirst().prefix(3).joined(separator: ", ")
+      let others = tie.names.dropFirst().prefix(3).map(InfoReport.short).joined(separator: ", ")
       let more = tie.names.count > 4 ? ", …" : ""
       let word =
         switch tie.kind {
@@ -231,7 +237,7 @@ extension InfoReport {
         case .storage: "shares its bytes with"
         case .copy: "is stored again as"
         }
-      rows.append(("tied", "\(tie.names[0]) \(word) \(others)\(more)"))
+      rows.append(("tied", "\(InfoReport.short(tie.names[0])) \(word) \(others)\(more)"))
     }
     if ties.count > InfoReport.shownTies {
       rows.append(("", "and \(ties.count - InfoReport.shownTies) more"))
@@ -241,6 +247,11 @@ extension InfoReport {
 
   /// Ties that a terminal gets; JSON has all.
   private static let shownTies = 4
+
+  /// A name of any length in a sentence.
+  private static func short(_ name: String) -> String {
+    Text.shortened(Text.printable(name), to: 100)
+  }
 
   /// `3.14`, `12.5`, `1.0e-07`.
   private static func short(_ value: Double) -> String {
@@ -292,6 +303,7 @@ private struct Screen {
   private var textWidth: Int { terminal.columns == nil ? Int.max : min(width, 120) }
   private static let label = 12
   private static let listWidth = 110
+  private static let leastValue = 24
 
   /// - Parameter isList: whether it is broken into lines without a terminal too.
   func section(_ title: String, _ content: [(String, String)], isList: Bool = false) {
@@ -304,27 +316,32 @@ private struct Screen {
   func rows(_ content: [(String, String)]) { rows(content, to: textWidth) }
 
   private func rows(_ content: [(String, String)], to width: Int) {
-    let label = max(Screen.label, min(24, content.map { Text.width($0.0) }.max() ?? 0))
+    let longest = content.map { Text.width($0.0) }.max() ?? 0
+    let label = max(Screen.label, min(24, longest))
+    // On a narrow terminal values go below their labels.
+    let isBelow = width < label + 4 + Screen.leastValue
+    let indent = String(repeating: " ", count: isBelow ? 4 : label + 4)
     for (name, value) in content where !value.isEmpty {
-      let pad = String(repeating: " ", count: max(0, label - Text.width(name)))
-      let empty = String(repeating: " ", count: label)
+      if isBelow, !name.isEmpty { print("  " + terminal.dim(Text.cut(name, to: width - 2))) }
+      let pad = String(repeating: " ", count: max(2, label + 2 - Text.width(name)))
       // A number stays with its unit.
-      let bound = value.replacing(" %", with: "\u{a0}%")
-      for (index, wrapped) in Text.wrapped(bound, to: width - label - 4).enumerated() {
+      let bound = Text.printable(value).replacing(" %", with: "\u{a0}%")
+      for (index, wrapped) in Text.wrapped(bound, to: width - indent.count).enumerated() {
         let line = wrapped.replacing("\u{a0}", with: " ")
-        print("  " + (index == 0 ? terminal.dim(name) + pad : empty) + "  " + line)
+        print((index == 0 && !isBelow ? "  " + terminal.dim(name) + pad : indent) + line)
       }
     }
   }
 
   func paragraph(_ text: String) {
-    for line in Text.wrapped(text, to: textWidth - 2) { print("  " + line) }
+    for line in Text.wrapped(Text.printable(text), to: textWidth - 2) { print("  " + line) }
   }
 
   func remark(_ label: String, isWarning: Bool, _ text: String) {
     let colored = isWarning ? terminal.yellow(label) : terminal.dim(label)
     let indent = String(repeating: " ", count: label.count + 1)
-    for (index, line) in Text.wrapped(text, to: textWidth - indent.count).enumerated() {
+    let lines = Text.wrapped(Text.printable(text), to: textWidth - indent.count)
+    for (index, line) in lines.enumerated() {
       print((index == 0 ? colored + " " : indent) + line)
     }
   }

@@ -49,11 +49,6 @@ struct InfoReport {
     return model?["embeddings.token"]?.tensor.shape.extents.first
   }
 
-  /// Tokens that a vocabulary keeps free.
-  var unusedTokens: Int {
-    vocabulary?.tokens.count { $0.hasPrefix("[unused") || $0.hasPrefix("<unused") } ?? 0
-  }
-
   /// What is carried: a user's own layers, with the flag that tells their place.
   var carried: [Group] { model?.carried.filter { !$0.tensors.isEmpty } ?? [] }
 
@@ -189,7 +184,7 @@ extension InfoReport {
     return .object([
       .init("tokens", .number(vocabulary.count)),
       .init("rows", tokenRows.map { .number($0) } ?? .null),
-      .init("unused", .number(unusedTokens)),
+      .init("unused", .number(vocabulary.unusedCount)),
     ])
   }
 
@@ -208,7 +203,9 @@ extension InfoReport {
             .object([
               .init("name", .string($0.name)), .init("role", .string($0.role.rawValue)),
               .init("blocks", .number($0.blocks)), .init("tensors", .number($0.tensors)),
-              .init("parameters", .number($0.parameters)), .init("bytes", .number($0.bytes)),
+              .init("parameters", .number($0.parameters)),
+              .init("parameters_per_block", .number($0.parametersPerBlock)),
+              .init("bytes", .number($0.bytes)),
             ])
           })),
     ])

@@ -36,6 +36,92 @@ import Testing
     #expect(health.concerns[0].severity == .note)
   }
 
+  @Test func `matrices that begin as one number are no fault of a fresh model`() {
+    func concerns(_ zeros: Int) -> [Concern] {
+      let tensors = (0..<5).flatMap { layer in
+        [
+          Tensor(
+            name: "layers.\(layer).kernel", shape: [4, 4],
+            values: (0..<16).map { layer < zeros ? 0 : Float(($0 * 7 + layer * 5) % 11) }),
+          Tensor(name: "layers.\(layer).bias", shape: [4], values: [Float](repeating: 0, count: 4)),
+        ]
+      }
+      let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+      return Health(checkpoint, Composition(checkpoint)).concerns
+    }
+    #expect(concerns(2).map(\.kind) == [.fresh])
+    #expect(concerns(2).first?.tensors.count == 7)
+    #expect(concerns(2).first?.sentence.contains("layers.*.kernel (2 tensors)") == true)
+    // Most of them zero: something went wrong.
+    #expect(concerns(3).map(\.kind) == [.zero, .fresh])
+  }
+
+  @Test func `an LSTM's bias begins as zeros and ones`() {
+    func concerns(_ gate: Float) -> [Concern] {
+      let tensors = [
+        Tensor(name: "lstm.kernel", shape: [4, 8], values: (0..<32).map { Float($0 % 11) - 5 }),
+        Tensor(name: "lstm.bias", shape: [8], values: [0, 0, 1, gate, 0, 0, 0, 0]),
+        Tensor(name: "dense.bias", shape: [2], values: [0, 0]),
+      ]
+      let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+      return Health(checkpoint, Composition(checkpoint)).concerns
+    }
+    #expect(concerns(1).map(\.kind) == [.fresh])
+    #expect(concerns(0.75).isEmpty)
+  }
+
+  @Test func `one large matrix that layers share does not make them copies`() {
+    let tensors = (0..<3).flatMap { layer in
+      ["a", "b", "c"].map { part in
+        Tensor(
+          name: "layers.\(layer).\(part)", shape: [8, 8],
+          values: (0..<64).map { (place: Int) -> Float in
+            part == "a" ? Float(place) : Float((place * 37 + layer * 11) % 23 - 11) / 50
+          })
+      }
+    }
+    let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+    let health = Health(checkpoint, Composition(checkpoint))
+    #expect(health.copies.isEmpty)
+    #expect(!health.concerns.contains { $0.kind == .copiedLayers })
+  }
+
+  @Test func `what is wrong with the same weight of many layers is told once`() throws {
+    var tensors: [Tensor] = []
+    for layer in 0..<8 {
+      var values = (0..<32).map { Float(($0 * 7) % 13 + $0 % (layer + 2)) }
+      values[5 + layer] = -1e5
+      for owner in ["model", "ema"] {
+        tensors.append(
+          Tensor(name: "\(owner).layers.\(layer).kernel", shape: [4, 8], values: values))
+      }
+    }
+    let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+    let concerns = Health(checkpoint, Composition(checkpoint)).concerns
+    #expect(concerns.map(\.kind) == [.float16Overflow, .float16Overflow, .duplicate])
+    #expect(concerns.first?.tensors.count == 8)
+    #expect(concerns.first?.index == [0, 5])
+    #expect(concerns.first?.numbers.first?.value == 8)
+    #expect(concerns.last?.numbers.map(\.value) == [16, 8, 8 * 4 * 8 * 4])
+  }
+
+  @Test(arguments: [20, 190])
+  func `a copy far away in a very long stack is told as stored twice`(_ other: Int) {
+    let tensors = (0..<200).map { layer in
+      Tensor(
+        name: "layers.\(layer).kernel", shape: [8, 8],
+        values: (0..<64).map { (place: Int) -> Float in
+          let seed = UInt64((layer == other ? 5 : layer) * 64 + place + 1)
+          let mixed = (seed &* 0x9e37_79b9_7f4a_7c15) >> 20 &* 0xbf58_476d_1ce4_e5b9
+          return Float(mixed >> 40) / Float(1 << 24) - 0.5
+        })
+    }
+    let checkpoint = Checkpoint(groups: [Group(name: "", tensors: tensors)])
+    let concerns = Health(checkpoint, Composition(checkpoint)).concerns
+    #expect(concerns.map(\.kind) == [other - 5 > 128 ? .duplicate : .copiedLayers])
+    #expect(concerns.first?.tensors == ["layers.5.kernel", "layers.\(other).kernel"])
+  }
+
   // MARK: Broken in one way
 
   struct Break: Sendable, CustomStringConvertible {
@@ -305,6 +391,38 @@ import Testing
       .map { Samples.tensor($0, $0.hasSuffix("tracked") ? .i64 : .f32, [4]) }
     let parts = Composition(Checkpoint(groups: [Group(name: "", tensors: tensors)]))
     #expect(parts.parameters(.trainable) == 4 && parts.parameters(.fixed) == 12)
+  }
+
+  @Test func `running means and metrics of Keras 3 are fixed, which has numbers for names`() {
+    let tensors = [
+      "layers/batch_normalization/vars/0", "layers/batch_normalization/vars/1",
+      "layers/batch_normalization/vars/2", "layers/batch_normalization/vars/3",
+      "layers/batch_normalization_12/vars/0", "layers/batch_normalization_12/vars/1",
+      "layers/batch_normalization_12/vars/2", "layers/layer_normalization/vars/1",
+      "layers/normalization/vars/0", "metrics/mean/vars/0", "layers/dense_2/vars/3",
+    ].map { Samples.tensor($0, .f32, [4]) }
+    let roles = Composition(Checkpoint(groups: [Group(name: "", tensors: tensors)])).roles
+    #expect(
+      roles.filter { $0.value == .fixed }.keys.sorted() == [
+        "layers/batch_normalization/vars/2", "layers/batch_normalization/vars/3",
+        "layers/batch_normalization_12/vars/1", "layers/batch_normalization_12/vars/2",
+        "layers/normalization/vars/0", "metrics/mean/vars/0",
+      ])
+  }
+
+  @Test func `a part that only has a number is told with what the number counts`() {
+    let tensors = ["net.0.weight", "net.0.bias", "net.2.weight"]
+      .map { Samples.tensor($0, .f32, [4]) }
+    let parts = Composition(Checkpoint(groups: [Group(name: "", tensors: tensors)])).parts
+    #expect(parts.map(\.name) == ["net.0", "net.2"])
+    #expect(parts.map(\.parameters) == [8, 4])
+  }
+
+  @Test func `an optimizer's own file holds no weights`() {
+    let tensors = ["state.0.exp_avg", "state.0.step", "state.12.momentum_buffer", "state.0.weight"]
+      .map { Samples.tensor($0, .f32, [4]) }
+    let roles = Composition(Checkpoint(groups: [Group(name: "", tensors: tensors)])).roles
+    #expect(roles.filter { $0.value == .trainable }.map(\.key) == ["state.0.weight"])
   }
 
   @Test func `a vector with axes of one is no constant matrix`() {

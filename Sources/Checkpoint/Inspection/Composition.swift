@@ -23,7 +23,9 @@ public struct Composition: Sendable {
     public var blockParameters = 0
 
     /// Elements of one block.
-    public var parametersPerBlock: Int { blockParameters / max(1, blocks) }
+    public var parametersPerBlock: Int {
+      blocks > 1 ? blockParameters / blocks : parameters
+    }
   }
 
   /// In order of use; what belongs to no model comes last.
@@ -71,13 +73,14 @@ public struct Composition: Sendable {
       for leftover in model.left { known[leftover.tensor.name] = ("another model", .trainable) }
     }
     let outline = model == nil ? Outline(checkpoint) : nil
+    let unnamed = Composition.unnamedState(checkpoint.tensors.map(\.name))
     var order: [String: Int] = [:]
     for tensor in checkpoint.tensors {
       var (part, role) =
         known[tensor.name] ?? (outline?.part(of: tensor.name) ?? "others", Role.trainable)
       if TrainingState.includes(tensor.name) {
         (part, role) = ("optimizer", .optimizer)
-      } else if role == .trainable, Composition.isFixed(tensor) {
+      } else if role == .trainable, unnamed.contains(tensor.name) || Composition.isFixed(tensor) {
         role = .fixed
       }
       roles[tensor.name] = role
@@ -153,6 +156,34 @@ public struct Composition: Sendable {
     }
   }
 
+  /// What Keras 3 numbers and does not name, of what no gradient changes: metrics, statistics of data, and
+  /// the running mean and variance, which are a batch normalization's last two variables.
+  private static func unnamedState(_ names: [String]) -> Set<String> {
+    var state: Set<String> = []
+    var running: [Substring: [(number: Int, name: String)]] = [:]
+    for name in names {
+      let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+      guard parts.count > 2, parts[parts.count - 2] == "vars",
+        let number = Int(parts[parts.count - 1])
+      else { continue }
+      // `batch_normalization`, `batch_normalization_3`.
+      let layer = parts[parts.count - 3]
+      let digits = layer.reversed().prefix { $0.isASCII && $0.isNumber }.count
+      let trimmed = digits > 0 ? layer.dropLast(digits) : layer
+      let kind = digits > 0 && trimmed.hasSuffix("_") ? trimmed.dropLast() : layer
+      if parts[0] == "metrics" || kind == "normalization" {
+        state.insert(name)
+      } else if kind == "batch_normalization" {
+        let prefix = name.dropLast(parts[parts.count - 1].count)
+        running[prefix, default: []].append((number, name))
+      }
+    }
+    for variables in running.values {
+      state.formUnion(variables.sorted { $0.number < $1.number }.suffix(2).map(\.name))
+    }
+    return state
+  }
+
   /// Last parts of the names that Keras and PyTorch give to running means, masks and tables.
   private static let buffers: Set<String> = [
     "moving_mean", "moving_variance", "running_mean", "running_var", "num_batches_tracked",
@@ -181,7 +212,10 @@ private struct Outline {
       common = min(common, shared, max(0, parts.count - 1))
     }
     for (name, split) in zip(names, split) {
-      parts[name] = split.indices.contains(common) ? split[common] : name
+      guard split.indices.contains(common) else { continue }
+      // A number alone tells nothing.
+      let isNumber = common > 0 && split[common].allSatisfy { $0.isASCII && $0.isNumber }
+      parts[name] = (isNumber ? split[common - 1] + "." : "") + split[common]
     }
   }
 

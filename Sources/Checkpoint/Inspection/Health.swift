@@ -170,12 +170,22 @@ public struct Health: Sendable {
           .unexpected, group.names, numbers: [.init("tensors", Double(group.names.count))],
           "\(group.counted) (\(canonical)) has no place in \(family) with this configuration"))
     }
+    // The same weight of each layer has the same wrong shape.
+    var order: [[Shape]] = []
+    var misshapen: [[Shape]: [String]] = [:]
     for (weight, needed) in misfits.misshapen {
-      concerns.append(
-        Concern(
-          .misshapen, [weight.tensor.name],
-          "\(weight.tensor.name) has shape \(weight.tensor.shape); the configuration needs \(needed)"
-        ))
+      let shapes = [weight.tensor.shape, needed]
+      if misshapen[shapes] == nil { order.append(shapes) }
+      misshapen[shapes, default: []].append(weight.tensor.name)
+    }
+    for shapes in order {
+      for group in NamePattern.groups(of: misshapen[shapes] ?? []) {
+        let verb = group.names.count > 1 ? "have" : "has"
+        concerns.append(
+          Concern(
+            .misshapen, group.names,
+            "\(group.counted) \(verb) shape \(shapes[0]); the configuration needs \(shapes[1])"))
+      }
     }
   }
 

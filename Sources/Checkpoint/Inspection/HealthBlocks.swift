@@ -1,89 +1,5 @@
 import Glibc
 
-/// Blocks that stand one after the other and have the same parts.
-struct BlockStack: Sendable {
-  /// In order: `layers.0`, `layers.1`.
-  var blocks: [String]
-  /// Of each block, its tensors by what they are in it.
-  var parts: [[String: Health.Entry]]
-  /// Whether a family says that the blocks are layers; else names do.
-  var isKnown: Bool
-
-  /// A part's entries, block by block, where all have it in one shape.
-  func entries(of part: String) -> [Health.Entry]? {
-    let found = parts.compactMap { $0[part] }
-    guard found.count == blocks.count,
-      found.allSatisfy({ $0.tensor.shape == found[0].tensor.shape })
-    else { return nil }
-    return found
-  }
-
-  var partNames: [String] { (parts.first ?? [:]).keys.sorted() }
-
-  /// The stacks of weights in a checkpoint.
-  static func all(in entries: [Health.Entry], _ model: Model?) -> [BlockStack] {
-    var stacks: [String: [Int: [String: Health.Entry]]] = [:]
-    var names: [String: [Int: String]] = [:]
-    var order: [String] = []
-    for entry in entries where entry.isWeight && entry.statistics != nil {
-      guard let place = model == nil ? place(in: entry.tensor.name) : place(of: entry) else {
-        continue
-      }
-      if stacks[place.stack] == nil { order.append(place.stack) }
-      stacks[place.stack, default: [:]][place.number, default: [:]][place.part] = entry
-      names[place.stack, default: [:]][place.number] = place.block
-    }
-    return order.compactMap { stack in
-      guard let found = stacks[stack], found.count > 1 else { return nil }
-      let numbers = found.keys.sorted()
-      return BlockStack(
-        blocks: numbers.map { names[stack]?[$0] ?? "" }, parts: numbers.map { found[$0] ?? [:] },
-        isKnown: model != nil)
-    }
-  }
-
-  private typealias Position = (stack: String, number: Int, block: String, part: String)
-
-  /// By canonical names; a tensor that holds several weights is the part of all of them.
-  private static func place(of entry: Health.Entry) -> Position? {
-    let places = entry.canonical.compactMap { place(in: $0) }
-    guard let first = places.first, places.count == entry.canonical.count,
-      places.allSatisfy({ $0.block == first.block })
-    else { return nil }
-    return (first.stack, first.number, first.block, places.map(\.part).joined(separator: "+"))
-  }
-
-  /// By the first part of a name that is a number, or a layer's with one.
-  private static func place(in name: String) -> Position? {
-    let separator: Character = name.contains("/") ? "/" : "."
-    let parts = name.split(separator: separator).map(String.init)
-    for (index, part) in parts.dropLast().enumerated() {
-      let word = part.prefix { !($0.isASCII && $0.isNumber) }
-      let digits = part.dropFirst(word.count)
-      let layer = word.lowercased().filter(\.isLetter)
-      guard let number = Int(digits), ["", "layer", "block", "h", "transformer"].contains(layer)
-      else {
-        continue
-      }
-      var rest = Array(parts[(index + 1)...])
-      // ALBERT's groups have a number of their own, and blocks in them.
-      let start = parts[...index].joined(separator: String(separator))
-      if word.isEmpty, index > 0, parts[index - 1] == "groups", rest.count > 1,
-        let inner = Int(rest[0])
-      {
-        rest.removeFirst()
-        return (
-          parts[..<index].joined(separator: String(separator)), number << 16 + inner,
-          "\(start).\(inner)", rest.joined(separator: ".")
-        )
-      }
-      let stack = (parts[..<index] + ["\(word)*"]).joined(separator: String(separator))
-      return (stack, number, start, rest.joined(separator: String(separator)))
-    }
-    return nil
-  }
-}
-
 extension Health {
   // MARK: Outliers
 
@@ -154,35 +70,41 @@ extension Health {
 
   /// How alike matrices of two layers have to be: those of a trained model are nearly orthogonal.
   private static let alike = 0.98
+  /// How many of the layers behind it a layer is compared with: all of them in any model that was ever
+  /// trained; a file with ten thousand numbered tensors is none.
+  private static let reach = 128
 
   /// Layers that are copies of each other: candidates by samples, confirmed by all numbers.
   mutating func findCopies(_ stacks: [BlockStack]) {
     for stack in stacks {
-      let sketches = stack.parts.map(Health.sketch)
-      var sets: [BlockCopies] = []
-      var taken: Set<Int> = []
-      for first in stack.blocks.indices where !taken.contains(first) {
+      let sketches = stack.parts.map(BlockSketch.init)
+      var taken = [Bool](repeating: false, count: stack.blocks.count)
+      for first in stack.blocks.indices where !taken[first] {
+        var set = [first]
         var copies = BlockCopies(blocks: [stack.blocks[first]], cosine: 1, isExact: true)
-        var last = first
-        for second in (first + 1)..<max(stack.blocks.count, first + 1)
-        where !taken.contains(second) {
-          guard Health.cosine(sketches[last], sketches[second]) > Health.alike - 0.01,
+        var (last, second) = (first, first + 1)
+        while second < min(stack.blocks.count, last + 1 + Health.reach) {
+          defer { second += 1 }
+          guard !taken[second], sketches[last].cosine(to: sketches[second]) > Health.alike - 0.01,
             let (cosine, isExact) = try? Health.compare(stack.parts[last], stack.parts[second]),
             cosine >= Health.alike
           else { continue }
+          set.append(second)
           copies.blocks.append(stack.blocks[second])
           copies.cosine = min(copies.cosine, cosine)
           copies.isExact = copies.isExact && isExact
-          taken.insert(second)
+          taken[second] = true
           last = second
         }
-        if copies.blocks.count > 1 { sets.append(copies) }
+        if set.count > 1 { add(copies, set.map { stack.parts[$0] }, of: stack) }
       }
-      for set in sets { add(set, stack) }
     }
   }
 
-  private mutating func add(_ set: BlockCopies, _ stack: BlockStack) {
+  /// - Parameter members: the tensors of each block of the set.
+  private mutating func add(
+    _ set: BlockCopies, _ members: [[String: Entry]], of stack: BlockStack
+  ) {
     copies.append(set)
     let isWhole = set.blocks.count == stack.blocks.count
     let names =
@@ -194,9 +116,8 @@ extension Health {
       ? "are exact copies of each other"
       : "are nearly copies of each other (cosine \(Health.short(set.cosine)))"
     let meaning = isWhole && set.blocks.count > 2 ? ": untied, and hardly trained since" : ""
-    let members = zip(stack.blocks, stack.parts).filter { set.blocks.contains($0.0) }
-    let tensors = members.flatMap { member in
-      member.1.keys.sorted().compactMap { part in member.1[part]?.tensor.name }
+    let tensors = members.flatMap { parts in
+      parts.keys.sorted().compactMap { part in parts[part]?.tensor.name }
     }
     concerns.append(
       Concern(
@@ -205,37 +126,19 @@ extension Health {
         "\(names) \(what)\(meaning)"))
   }
 
-  /// Samples of a block's matrices, by part.
-  private static func sketch(_ parts: [String: Entry]) -> [String: [Double]] {
-    var sketch: [String: [Double]] = [:]
-    for (part, entry) in parts where entry.isMatrix {
-      guard let found = entry.statistics, !found.isConstant else { continue }
-      // Each number stands for as many as the sample left out.
-      let weight = (Double(found.count) / Double(max(1, found.sketch.count))).squareRoot()
-      sketch[part] = found.sketch.map { $0.isFinite ? $0 * weight : 0 }
-    }
-    return sketch
-  }
-
-  /// −1 where they have no matrices in common.
-  private static func cosine(_ a: [String: [Double]], _ b: [String: [Double]]) -> Double {
-    guard !a.isEmpty, a.count == b.count else { return -1 }
-    var product = Products()
-    for part in a.keys.sorted() {
-      guard let x = a[part], let y = b[part], x.count == y.count else { return -1 }
-      product.add(x, y)
-    }
-    return product.cosine
-  }
-
-  /// Of all numbers of the matrices, and whether all tensors are equal to the bit.
+  /// Of all numbers of the matrices, and whether all tensors are equal to the bit; −1 where half of the
+  /// matrices are not alike.
   private static func compare(
     _ a: [String: Entry], _ b: [String: Entry]
   ) throws(CheckpointError) -> (cosine: Double, isExact: Bool) {
     guard a.count == b.count else { return (-1, false) }
     let parts = a.keys.sorted()
     for part in parts where b[part]?.tensor.shape != a[part]?.tensor.shape { return (-1, false) }
-    let equal = try Parallel.map(parts.count, with: {}) { (index, _) throws(CheckpointError) in
+    // Threads cost more than a look at a few numbers.
+    let bytes = a.values.reduce(0) { $0 + $1.tensor.byteCount }
+    let threads = bytes < 1 << 20 ? 1 : nil
+    let equal = try Parallel.map(parts.count, threads: threads, with: {}) {
+      (index, _) throws(CheckpointError) in
       guard let x = a[parts[index]], let y = b[parts[index]], x.tensor.dtype == y.tensor.dtype
       else {
         return false
@@ -243,7 +146,8 @@ extension Health {
       return try x.tensor.hasBytes(of: y.tensor)
     }
     guard equal.contains(false) else { return (1, true) }
-    let products = try Parallel.map(parts.count, with: {}) { (index, _) throws(CheckpointError) in
+    let products = try Parallel.map(parts.count, threads: threads, with: {}) {
+      (index, _) throws(CheckpointError) in
       var products = Products()
       guard let x = a[parts[index]], let y = b[parts[index]], x.isMatrix else { return products }
       let pieces = x.tensor.pieces.count < y.tensor.pieces.count ? x.tensor.pieces : y.tensor.pieces
@@ -252,6 +156,9 @@ extension Health {
       }
       return products
     }
+    // Large numbers that every layer has, such as Mamba's decays, are not the whole of a layer.
+    let cosines = products.filter { !$0.isEmpty }.map(\.cosine)
+    guard Health.median(cosines) >= Health.alike else { return (-1, false) }
     return (products.reduce(into: Products()) { $0.add($1) }.cosine, false)
   }
 
@@ -267,16 +174,17 @@ extension Health {
     }
     // Layers that are told as copies, and names that share their bytes, are told already.
     var told: [String: String] = [:]
-    for copies in copies {
-      let set = copies.blocks.joined(separator: "+")
-      for stack in stacks {
-        for (block, parts) in zip(stack.blocks, stack.parts) where copies.blocks.contains(block) {
-          for (part, entry) in parts { told[entry.tensor.name] = "\(set)\0\(part)" }
-        }
+    let sets = Dictionary(
+      copies.enumerated().flatMap { set in set.element.blocks.map { ($0, set.offset) } }
+    ) { _, last in last }
+    for stack in stacks {
+      for (block, parts) in zip(stack.blocks, stack.parts) {
+        guard let set = sets[block] else { continue }
+        for (part, entry) in parts { told[entry.tensor.name] = "\(set)\0\(part)" }
       }
     }
     for tie in ties where tie.kind == .storage {
-      for name in tie.names { told[name] = tie.names.joined(separator: "\0") }
+      for name in tie.names { told[name] = "\0\(tie.names[0])" }
     }
     var order: [Key] = []
     var groups: [Key: [Entry]] = [:]
@@ -292,18 +200,41 @@ extension Health {
       if groups[key] == nil { order.append(key) }
       groups[key, default: []].append(entry)
     }
+    var found: [[Entry]] = []
     for key in order {
       guard var rest = groups[key], rest.count > 1 else { continue }
       while let first = rest.first {
-        let same = rest.filter { entry in
-          entry.tensor.name == first.tensor.name
-            || (try? first.tensor.hasBytes(of: entry.tensor)) ?? false
+        var (same, others) = ([first], [Entry]())
+        for entry in rest.dropFirst() {
+          if (try? first.tensor.hasBytes(of: entry.tensor)) ?? false {
+            same.append(entry)
+          } else {
+            others.append(entry)
+          }
         }
-        rest.removeAll { entry in same.contains { $0.tensor.name == entry.tensor.name } }
+        rest = others
         let reasons = Set(same.map { told[$0.tensor.name] ?? $0.tensor.name })
-        if same.count > 1, reasons.count > 1 { addDuplicate(same) }
+        if same.count > 1, reasons.count > 1 { found.append(same) }
       }
     }
+    if found.count > 3 { addDuplicates(found) } else { found.forEach { addDuplicate($0) } }
+  }
+
+  /// Many at once, such as weights and their running mean before the first step.
+  private mutating func addDuplicates(_ sets: [[Entry]]) {
+    let names = sets.map { $0.map(\.tensor.name) }
+    let count = names.reduce(0) { $0 + $1.count }
+    let bytes = sets.reduce(0) { $0 + ($1.count - 1) * $1[0].tensor.byteCount }
+    let shown = names.prefix(2).map { $0.prefix(3).joined(separator: " and ") }
+    concerns.append(
+      Concern(
+        .duplicate, names.flatMap(\.self),
+        numbers: [
+          .init("tensors", Double(count)), .init("sets", Double(sets.count)),
+          .init("bytes", Double(bytes)),
+        ],
+        "\(count) tensors are copies of each other in \(sets.count) sets, and are stored apart "
+          + "(\(bytes) bytes more than once): \(shown.joined(separator: "; ")); …"))
   }
 
   private mutating func addDuplicate(_ same: [Entry]) {
@@ -317,31 +248,5 @@ extension Health {
         ],
         "\(names.count) tensors hold the same \(same[0].tensor.byteCount) bytes, and are stored apart: "
           + shown))
-  }
-}
-
-/// Sums of two vectors that are seen piece by piece.
-private struct Products: Sendable {
-  private var both = 0.0
-  private var first = 0.0
-  private var second = 0.0
-
-  var cosine: Double {
-    let norms = (first * second).squareRoot()
-    return norms > 0 ? max(-1, min(1, both / norms)) : 0
-  }
-
-  mutating func add(_ a: [Double], _ b: [Double]) {
-    for (x, y) in zip(a, b) {
-      both += x * y
-      first += x * x
-      second += y * y
-    }
-  }
-
-  mutating func add(_ other: Products) {
-    both += other.both
-    first += other.first
-    second += other.second
   }
 }

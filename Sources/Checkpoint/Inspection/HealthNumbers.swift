@@ -34,7 +34,7 @@ extension Health {
       sums.vanishing /= Double(sums.wide)
       sums.subnormal /= Double(sums.wide)
     }
-    for entry in large { sums.overflowing += checkOverflow(of: entry) }
+    sums.overflowing = checkOverflow(of: large)
     numbers = sums
     checkFinite(broken)
   }
@@ -44,19 +44,37 @@ extension Health {
   private static let vanishing = 0x1p-25
 
   /// - Returns: how many numbers float16 cannot hold.
-  private mutating func checkOverflow(of entry: Entry) -> Int {
-    // What is below the next step's middle is rounded down.
-    let (count, first) = Health.count(in: entry.tensor) { $0.isFinite && abs($0) >= 65520 }
-    guard count > 0, let largest = entry.statistics?.largest else { return 0 }
-    concerns.append(
-      Concern(
-        .float16Overflow, [entry.tensor.name],
-        index: first.map { Health.index($0, in: entry.tensor.shape) },
-        numbers: [.init("numbers", Double(count)), .init("largest", largest)],
-        "\(entry.tensor.name) holds \(count) \(count == 1 ? "number" : "numbers") beyond float16's range "
-          + "(65504), up to \(Health.short(largest)): converted, \(count == 1 ? "it" : "they") would be "
-          + "infinite"))
-    return count
+  private mutating func checkOverflow(of entries: [Entry]) -> Int {
+    var sum = 0
+    for group in Health.groups(entries) {
+      // What is below the next step's middle is rounded down.
+      let found = group.entries.map { entry in
+        (entry, Health.count(in: entry.tensor) { $0.isFinite && abs($0) >= 65520 })
+      }.filter { $0.1.count > 0 }
+      let count = found.reduce(0) { $0 + $1.1.count }
+      guard let (entry, (_, first)) = found.first else { continue }
+      sum += count
+      let largest = found.compactMap(\.0.statistics?.largest).max() ?? 0
+      let isMany = found.count > 1
+      let names = found.map(\.0.tensor.name)
+      concerns.append(
+        Concern(
+          .float16Overflow, names, index: first.map { Health.index($0, in: entry.tensor.shape) },
+          numbers: [.init("numbers", Double(count)), .init("largest", largest)],
+          "\(isMany ? NamePattern(pattern: group.pattern, names: names).counted : names[0]) "
+            + "\(isMany ? "hold" : "holds") \(count) \(count == 1 ? "number" : "numbers") beyond "
+            + "float16's range (65504), up to \(Health.short(largest)): converted, "
+            + "\(count == 1 ? "it" : "they") would be infinite"))
+    }
+    return sum
+  }
+
+  /// Entries whose names differ in numbers only.
+  private static func groups(_ entries: [Entry]) -> [(pattern: String, entries: [Entry])] {
+    let byName = Dictionary(entries.map { ($0.tensor.name, $0) }) { first, _ in first }
+    return NamePattern.groups(of: entries.map(\.tensor.name)).map { group in
+      (group.pattern, group.names.compactMap { byName[$0] })
+    }
   }
 
   private mutating func checkFinite(_ broken: [Entry]) {
@@ -87,8 +105,8 @@ extension Health {
 
   /// Matrices of one number, and vectors that are as they were made.
   mutating func checkConstants(_ entries: [Entry]) {
-    var (zero, constant): ([Entry], [Entry]) = ([], [])
-    var (vectors, initial): (Int, [Entry]) = (0, [])
+    var (zero, constant, scales): ([Entry], [Entry], [Entry]) = ([], [], [])
+    var (vectors, matrices, initial): (Int, Int, [Entry]) = (0, 0, [])
     for entry in entries where entry.isWeight {
       guard let found = entry.statistics, found.count > 1 else { continue }
       let isScale = entry.canonical.contains { $0.hasSuffix(".gamma") }
@@ -96,11 +114,14 @@ extension Health {
         // A matrix of one row is none of those that begin as 0 or 1.
         guard entry.tensor.shape.rank <= 1 else { continue }
         vectors += 1
-        guard found.isConstant, let value = found.minimum, value == 0 || value == 1 else {
-          continue
+        if isScale, found.isConstant, found.minimum == 0 {
+          scales.append(entry)
+        } else if Health.isInitial(found) {
+          initial.append(entry)
         }
-        if isScale && value == 0 { zero.append(entry) } else { initial.append(entry) }
-      } else if found.isConstant, !Health.startsAtZero(entry.tensor.name) {
+      } else {
+        matrices += 1
+        guard found.isConstant, !Health.startsAtZero(entry.tensor.name) else { continue }
         if found.minimum == 0 {
           zero.append(entry)
         } else if found.count >= 8 {
@@ -108,17 +129,44 @@ extension Health {
         }
       }
     }
-    addConstants(.zero, zero) { names, _ in "\(names) only zeros" }
-    addConstants(.constant, constant) { names, value in "\(names) \(Health.short(value)) everywhere"
-    }
     // Some vectors stay where they were in a trained model too, such as biases of keys.
-    guard initial.count > 1, 4 * initial.count >= 3 * vectors else { return }
+    let isFresh = initial.count > 1 && 4 * initial.count >= 3 * vectors
+    // Tables of positions, routers and scales of layers begin as one number; most matrices do not.
+    let isInitial = isFresh && 2 * (zero.count + constant.count) < matrices
+    addConstants(.zero, isInitial ? scales : scales + zero) { names, _ in "\(names) only zeros" }
+    addConstants(.constant, isInitial ? [] : constant) { names, value in
+      "\(names) \(Health.short(value)) everywhere"
+    }
+    if isFresh { addFresh(initial, of: vectors, isInitial ? zero + constant : []) }
+  }
+
+  /// Whether a vector holds only zeros, only ones, or zeros but for the ones of an LSTM's forget gate.
+  private static func isInitial(_ found: Statistics) -> Bool {
+    guard found.finite == found.count, let least = found.minimum, let largest = found.maximum,
+      least >= 0, largest <= 1, let mean = found.mean
+    else { return false }
+    // None is above 1, so that a sum as large as their number makes all others 1.
+    let ones = Double(found.count - found.zeros)
+    return found.isConstant
+      ? least == 0 || least == 1 : abs(mean * Double(found.count) - ones) < 1e-9 * ones
+  }
+
+  private mutating func addFresh(_ initial: [Entry], of vectors: Int, _ matrices: [Entry]) {
     let all = initial.count == vectors ? "all \(vectors)" : "\(initial.count) of \(vectors)"
+    let groups = NamePattern.groups(of: matrices.map(\.tensor.name)).map(\.counted)
+    let others =
+      groups.isEmpty
+      ? ""
+      : "; so \(matrices.count == 1 ? "is" : "are") \(groups.prefix(2).joined(separator: ", "))"
+        + (groups.count > 2 ? ", …" : "")
     concerns.append(
       Concern(
-        .fresh, initial.map(\.tensor.name),
-        numbers: [.init("initial", Double(initial.count)), .init("vectors", Double(vectors))],
-        "\(all) biases and norms are at their initial values (0 or 1): hardly trained, if at all"))
+        .fresh, (initial + matrices).map(\.tensor.name),
+        numbers: [
+          .init("initial", Double(initial.count)), .init("vectors", Double(vectors)),
+        ],
+        "\(all) biases and norms are at their initial values (0 or 1): hardly trained, if at all"
+          + others))
   }
 
   private mutating func addConstants(

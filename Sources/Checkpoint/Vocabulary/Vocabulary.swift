@@ -19,7 +19,8 @@ public struct Vocabulary: Sendable {
   /// What is odd about the file.
   public let warnings: [String]
   private let ids: [ExactText: Int32]
-  private let names: [Int32: Int]
+  /// The line of each id, where it is not the same number.
+  private let names: [Int32: Int]?
 
   /// Bytes that a vocabulary file may have; the largest in use have some 10 MB.
   public static let largest = 64 << 20
@@ -29,22 +30,27 @@ public struct Vocabulary: Sendable {
     self.tokens = tokens
     var ids: [ExactText: Int32] = [:]
     ids.reserveCapacity(tokens.count)
-    var names: [Int32: Int] = [:]
-    names.reserveCapacity(tokens.count)
     var repeated: [String] = []
-    var firstLines: [(ExactText, Int)] = []
+    var firstLines: [(line: Int, token: ExactText)] = []
     for (line, token) in tokens.enumerated() {
+      let text = ExactText(token)
       let id = Int32(clamping: rule == .firstWords ? ids.count : line)
-      if ids.updateValue(id, forKey: ExactText(token)) != nil {
-        repeated.append(token)
+      if ids.updateValue(id, forKey: text) == nil {
+        firstLines.append((line, text))
       } else {
-        firstLines.append((ExactText(token), line))
+        repeated.append(token)
       }
     }
-    // The inverse as Python makes it: by order of first appearance, a later one replaces.
-    for (token, line) in firstLines { names[ids[token] ?? 0] = line }
     self.ids = ids
-    self.names = names
+    if repeated.isEmpty {
+      // Ids are lines.
+      names = nil
+    } else {
+      // The inverse as Python makes it: by order of first appearance, a later one replaces.
+      names = firstLines.reduce(into: [:]) { names, first in
+        if let id = ids[first.token] { names[id] = first.line }
+      }
+    }
     var warnings: [String] = []
     if !repeated.isEmpty {
       let shown = repeated.prefix(5).map { "\"\($0)\"" }.joined(separator: ", ")
@@ -109,13 +115,21 @@ public struct Vocabulary: Sendable {
   public var count: Int { ids.count }
 
   /// The number of ids: one more than the largest.
-  public var idCount: Int { Int(names.keys.max() ?? -1) + 1 }
+  public var idCount: Int { names.map { Int($0.keys.max() ?? -1) + 1 } ?? tokens.count }
 
   /// The id of a token.
   public func id(of token: String) -> Int32? { ids[ExactText(token)] }
 
   /// The token of an id; `nil` where no token has it.
-  public func token(of id: Int32) -> String? { names[id].map { tokens[$0] } }
+  public func token(of id: Int32) -> String? {
+    guard let names else { return tokens.indices.contains(Int(id)) ? tokens[Int(id)] : nil }
+    return names[id].map { tokens[$0] }
+  }
+
+  /// The number of tokens that are kept free: `[unused17]`, `<unused17>`.
+  public var unusedCount: Int {
+    tokens.count { $0.utf8.starts(with: "[unused".utf8) || $0.utf8.starts(with: "<unused".utf8) }
+  }
 
   /// The file's content: a token a line, each ended.
   public var text: String { tokens.reduce(into: "") { $0 += $1 + "\n" } }

@@ -50,6 +50,6 @@ function partChanges(parts) {
   const most = Math.max(...parts.map(part => part.relative_norm || 0)) || 1;
   return [element('h3', {}, 'Change by part'), element('div', {class: 'scroll'}, element('table', {class: 'plain', id: 'changes'},
     element('thead', {}, element('tr', {}, ['part', 'changed', '‖Δ‖ / ‖first‖', '', 'cosine', 'max |Δ|'].map((name, index) => element('th', {scope: 'col', class: [1, 2, 4, 5].includes(index) ? 'n' : null}, name)))),
-    element('tbody', {}, parts.map(part => element('tr', {}, element('th', {scope: 'row'}, part.name), element('td', {class: 'n'}, `${part.changed} of ${part.tensors}`), element('td', {class: 'n'}, number(part.relative_norm, 3)),
+    element('tbody', {}, parts.map(part => element('tr', {}, element('th', {scope: 'row'}, nameText(part.name)), element('td', {class: 'n'}, `${part.changed} of ${part.tensors}`), element('td', {class: 'n'}, number(part.relative_norm, 3)),
       element('td', {class: 'bar'}, shareBar((part.relative_norm || 0) / most)), element('td', {class: 'n'}, number(part.cosine, 6)), element('td', {class: 'n'}, number(part.max_abs, 3)))))))];
 }

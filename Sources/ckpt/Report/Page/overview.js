@@ -58,13 +58,13 @@ function partsTable(model) {
     if (small.length) parts.push({name: plural(small.length, 'other'), role: 'trainable', blocks: 1, parameters: sum(small.map(part => part.parameters))});
   }
   return [element('h3', {}, 'Parameters by part'), element('table', {class: 'plain', id: 'parts'}, element('tbody', {}, parts.map(part =>
-    element('tr', {}, element('th', {scope: 'row'}, part.name, part.blocks > 1 ? element('span', {class: 'soft'}, ` ${part.blocks} × ${grouped(Math.round(part.parameters / part.blocks))}`) : null, part.role === 'trainable' ? null : element('span', {class: 'soft'}, part.name === part.role ? '' : ` ${part.role}`)),
+    element('tr', {}, element('th', {scope: 'row'}, nameText(part.name), part.blocks > 1 ? element('span', {class: 'soft'}, ` ${part.blocks} × ${grouped(part.parameters_per_block)}`) : null, part.role === 'trainable' ? null : element('span', {class: 'soft'}, part.name === part.role ? '' : ` ${part.role}`)),
       element('td', {class: 'n'}, grouped(part.parameters)), element('td', {class: 'n'}, percent(part.parameters / whole)), element('td', {class: 'bar'}, shareBar(part.parameters / whole))))))];
 }
 
 /** Rows about the file. */
 function fileFacts(model) {
-  const path = text => text ? element('span', {class: 'path'}, text) : null;
+  const path = text => text ? element('span', {class: 'path'}, breakable(text)) : null;
   return facts([
     ['Path', path(model.path)], ['Format', model.format], ['Written by', model.writer],
     ...Object.entries(model.facts || {}),
@@ -80,8 +80,9 @@ function fileFacts(model) {
 /** What rounding to float16 would do. */
 function float16(numbers) {
   if (!numbers || !numbers.float16.wider) return null;
-  const half = numbers.float16, about = half.shares_exact ? '' : 'about ';
-  return `${half.overflowing ? `${plural(half.overflowing, 'number')} would become infinite` : 'nothing becomes infinite'}; ${about}${percent(half.vanishing_share)} become zero, ${about}${percent(half.subnormal_share)} lose digits`;
+  const half = numbers.float16;
+  const share = value => (value < 0.001 || half.shares_exact ? '' : 'about ') + percent(value).replace(' ', '\u00a0');
+  return `${half.overflowing ? `${plural(half.overflowing, 'number')} would become infinite` : 'nothing becomes infinite'}; ${share(half.vanishing_share)} become zero, ${share(half.subnormal_share)} lose digits`;
 }
 
 /** Configuration values that matter: [key, value, origin, meaning], the stated ones first. */
@@ -100,26 +101,27 @@ function overviewSection() {
   const parts = partsTable(model);
   if (all.length && parts) left.push(...parts);
   const right = !all.length ? parts : [element('h3', {}, 'Configuration'), element('table', {class: 'plain', id: 'config'},
-    element('tbody', {}, all.map(([key, value, origin, meaning]) => element('tr', {title: meaning}, element('th', {scope: 'row', class: 'mono'}, key),
-      element('td', {class: 'mono'}, valueText(value)), element('td', {class: 'tag' + (origin === 'assumed' ? ' assumed' : '')}, origin)))))];
+    element('tbody', {}, all.map(([key, value, origin, meaning]) => element('tr', {title: meaning}, element('th', {scope: 'row', class: 'mono'}, breakable(key)),
+      element('td', {class: 'mono'}, breakable(valueText(value))), element('td', {class: 'tag' + (origin === 'assumed' ? ' assumed' : '')}, origin)))))];
   section('overview', 'Overview', 'What it is', assumed ? `${plural(assumed, 'value')} of the configuration ${assumed === 1 ? 'is' : 'are'} assumed, because the file leaves ${assumed === 1 ? 'it' : 'them'} open.` : null,
     element('div', {class: 'columns'}, element('div', {}, left), right ? element('div', {}, right) : null));
 }
 
 /** A sentence with the tensors that it speaks of, which lead to the table. */
-function concernItem(concern) {
-  const names = concern.tensors.filter(name => data.tensors.some(tensor => tensor.name === name));
+function concernItem(concern, known) {
+  const names = concern.tensors.filter(name => known.has(name));
   return element('li', {class: concern.severity}, concern.sentence, names.length ? [' ', element('button', {type: 'button', class: 'go', onclick: () => showTensors(names[0], true)}, names.length > 1 ? `show the first of ${names.length}` : 'show')] : null);
 }
 
 function concernsSection() {
   const model = data.model, concerns = model.concerns || [], said = new Set(concerns.map(concern => concern.sentence));
+  const known = new Set(data.tensors.map(tensor => tensor.name));
   const others = (model.warnings || []).filter(warning => !said.has(warning));
   if (model.error) others.unshift(model.error.message);
   if (!concerns.length && !others.length) return;
   const count = concerns.filter(concern => concern.severity === 'warning').length;
   const words = [count ? plural(count, 'warning') : null, concerns.length > count ? plural(concerns.length - count, 'note') : null, others.length ? plural(others.length, 'remark') : null].filter(Boolean);
-  section('concerns', 'Warnings', `What to know: ${words.join(', ')}`, null, element('ul', {class: 'concerns'}, concerns.map(concernItem), others.map(text => element('li', {class: model.error && text === model.error.message ? 'warning' : 'note'}, text))));
+  section('concerns', 'Warnings', `What to know: ${words.join(', ')}`, null, element('ul', {class: 'concerns'}, concerns.map(concern => concernItem(concern, known)), others.map(text => element('li', {class: model.error && text === model.error.message ? 'warning' : 'note'}, text))));
 }
 
 // Where the bytes are

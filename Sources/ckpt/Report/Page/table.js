@@ -147,7 +147,7 @@ function rowNode(row) {
     } else if (column.node) node.append(element('td', {}, column.node(tensor)));
     else {
       const style = column.isText ? 't' + (column.key === 'canonical' ? ' canon' : '') : column.isBad && value > 0 ? 'bad' : column.isCount && value === 0 ? 'zero' : null;
-      node.append(element('td', {class: style, title: column.key === 'canonical' ? value : null}, column.isText ? value : column.text ? column.text(value, tensor) : number(value)));
+      node.append(element('td', {class: style, title: column.key === 'canonical' ? value : null}, column.key === 'canonical' ? element('bdi', {}, value) : column.isText ? value : column.text ? column.text(value, tensor) : number(value)));
     }
   }
   return node;

@@ -64,6 +64,15 @@ const shapeText = shape => shape.length ? shape.join(' × ') : 'scalar';
 const product = shape => shape.reduce((a, b) => a * b, 1);
 const isBad = tensor => Boolean(tensor.nan || tensor.inf);
 
+/** A name that breaks into lines behind its parts, rather than anywhere. */
+const breakable = text => text.split(/(?<=[_.\/,])/).flatMap((part, index) => index ? [element('wbr'), part] : [part]);
+
+/** A name from a file: apart from the direction of the text around it, and not longer than a line. */
+function nameText(text) {
+  const letters = [...text];
+  return element('bdi', {title: letters.length > 48 ? text : null}, letters.length > 48 ? `${letters.slice(0, 20).join('')}…${letters.slice(-27).join('')}` : text);
+}
+
 // Sections and the bar that leads to them
 
 const sections = [];
