@@ -285,8 +285,9 @@ import Testing
     let folder = try TemporaryFolder()
     let source = Fixtures.path("tiny-albert", "weights.h5")
     var bytes = try File.contents(of: source)
+    let tensors = try Opening(source).checkpoint.tensors
     let kernel = try #require(
-      Opening(source).checkpoint.tensors.first { $0.name.contains("dense_2/kernel") }?.payload.slice)
+      tensors.first { $0.name.contains("dense_2/kernel") }?.payload.slice)
     for number in 0..<128 * 128 { bytes[kernel.offset + 4 * number + 1] ^= 0x10 }
     let changed = try folder.file("changed.h5", bytes)
     let result = try Command.onTerminal(["diff", source, changed, "--no-color"], columns: columns)
