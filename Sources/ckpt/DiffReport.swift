@@ -165,9 +165,7 @@ struct DiffReport {
   /// A bar of at most twelve blocks.
   private func bar(_ value: Double, of top: Double) -> String {
     guard top > 0, value.isFinite, value > 0 else { return "" }
-    let eighths = max(1, Int((min(1, value / top) * 96).rounded()))
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
-    return String(repeating: "█", count: eighths / 8) + rest[eighths % 8]
+    return Sparkline.bar(value / top, columns: 12)
   }
 
   private func printPairs(all: Bool, sort: Diff.Order?) {
