@@ -5,7 +5,7 @@ extension InfoReport {
   func print() {
     let screen = Screen()
     Terminal.print(screen.terminal.bold(Text.shortened(checkpoint.path, to: screen.width)))
-    Terminal.print(headline(screen))
+    for line in Text.wrapped(headline(screen), to: screen.width) { Terminal.print(line) }
     screen.section("model", modelRows)
     printParts(screen)
     screen.section("configuration", configurationRows, isList: true)
