@@ -33,7 +33,7 @@ struct Diff: ParsableCommand, JSONCommand {
 
   func validate() throws {
     guard atol >= 0, rtol >= 0 else {
-      throw ValidationError("--atol and --rtol must not be negative.")
+      throw ValidationError("--atol and --rtol must be numbers of at least 0.")
     }
     guard threads.map({ $0 > 0 }) ?? true else {
       throw ValidationError("--threads must be at least 1.")

@@ -38,7 +38,9 @@ struct DifferenceWords {
     case .withinTolerance: return "\(tensors), no value beyond the tolerance"
     case .rounded:
       let types = roundings.map { "\($0.from.rawValue) → \($0.to.rawValue)" }
+      let apart = count(.changed)
       return "\(tensors), one the other's values rounded: \(types.joined(separator: ", "))"
+        + (apart > 0 ? "; \(Text.grouped(apart)) apart by no more than rounding" : "")
     case .subset:
       return "\(tensors) that both have are the same; " + alone
     case .resized:
@@ -60,11 +62,15 @@ struct DifferenceWords {
       return "no tensor of one has a partner in the other"
     case .different:
       if d.pairs.isEmpty { return "no tensor has a partner" }
-      let misfits = count(.otherShape)
-      let all = Text.grouped(d.pairs.count)
-      return 2 * misfits > d.pairs.count
-        ? "other sizes: \(Text.grouped(misfits)) of \(all) tensors have other shapes"
-        : "\(Text.grouped(count(.changed) + misfits)) of \(all) tensors changed"
+      let (moved, misfits) = (count(.changed), count(.otherShape))
+      let all = Text.plural(d.pairs.count, "tensor")
+      let others =
+        "\(Text.grouped(misfits)) of \(all) "
+        + (misfits == 1 ? "has another shape" : "have other shapes")
+      if 2 * misfits > d.pairs.count { return "other sizes: " + others }
+      if moved == 0, misfits > 0 { return others }
+      return "\(Text.grouped(moved)) of \(all) changed"
+        + (misfits > 0 ? ", \(Text.grouped(misfits)) of other shape" : "")
     }
   }
 
@@ -176,9 +182,11 @@ struct DifferenceWords {
   }
 
   private static func listed(_ entries: [CheckpointDifference.Entry]) -> String {
-    let reasons = Set(entries.compactMap(\.reason))
-    if reasons.count == 1, let reason = reasons.first, entries.allSatisfy({ $0.reason != nil }) {
-      return reason
+    let reasons = Dictionary(grouping: entries.compactMap(\.reason)) { $0 }
+      .sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
+    if let reason = reasons.first, reason.value.count == entries.count { return reason.key }
+    if reasons.count <= 3, reasons.reduce(0, { $0 + $1.value.count }) == entries.count {
+      return reasons.map { "\($0.key): \(Text.grouped($0.value.count))" }.joined(separator: ", ")
     }
     let names = entries.prefix(3).map { $0.canonical ?? $0.name }
     return names.joined(separator: ", ") + (entries.count > 3 ? ", …" : "")
@@ -283,8 +291,9 @@ struct DifferenceWords {
     if !frozen.isEmpty, frozen.count < parts.count {
       lines.append(("untouched", Self.shortened(frozen.map(\.name))))
     }
-    let most = parts.filter { $0.changed > 0 && $0.cosine >= 0.5 && $0.relative.isFinite }
-      .sorted { $0.relative > $1.relative }.prefix(3)
+    let most = parts.filter {
+      $0.changed > 0 && $0.cosine >= 0.5 && $0.relative > 0 && $0.relative.isFinite
+    }.sorted { $0.relative > $1.relative }.prefix(3)
     if most.count > 1 {
       lines.append(
         (

@@ -7,7 +7,8 @@ struct Hash: ParsableCommand, JSONCommand {
     abstract: "Print the content hash: equal for equally named, equal tensors in any format.",
     discussion: """
       A tensor's digest is SHA-256 over its elements, little-endian and in C order. The hash of the \
-      whole is SHA-256 over the lines "name NUL dtype NUL shape NUL digest", sorted by name.
+      whole is SHA-256 over the lines "name NUL dtype NUL shape NUL digest", sorted by name. \
+      A name that cannot be shown is spelled as in JSON, on a line that begins with a backslash.
 
       With --check, what was printed before (best with --per-tensor) is compared with the checkpoint: \
       exit code 0 when all of it holds, 1 when something has changed, 2 when the manifest is none.
@@ -57,10 +58,19 @@ struct Hash: ParsableCommand, JSONCommand {
   private func render(_ content: ContentHash) {
     if perTensor {
       for tensor in content.tensors {
-        print("\(tensor.sha256)  \(tensor.name)  \(tensor.dtype.rawValue) \(tensor.shape)")
+        let name = Self.spelled(tensor.name)
+        let mark = name == tensor.name ? "" : "\\"
+        print("\(mark)\(tensor.sha256)  \(name)  \(tensor.dtype.rawValue) \(tensor.shape)")
       }
     }
     print("\(content.hash)  \(model)")
+  }
+
+  /// A name as it is, or as in a JSON string where it cannot be shown; its line begins with a backslash
+  /// then, as those of sha256sum do.
+  private static func spelled(_ name: String) -> String {
+    guard Text.printable(name) != name else { return name }
+    return Text.printable(String(JSON.string(name).compact.dropFirst().dropLast()))
   }
 
   private func json(_ content: ContentHash) -> JSON {

@@ -10,6 +10,7 @@ import Testing
   private static let tensors = [
     Samples.tensor("a  f32 (2)", .f32, [3, 2]), Samples.tensor("b", .i8, []),
     Samples.tensor("词", .u8, [0, 3], seed: 1), Samples.tensor("d", .f16, [7], seed: 2),
+    Samples.tensor("\u{301}x", .f16, [2], seed: 3),
   ]
 
   private func lines(_ content: ContentHash) -> String {
@@ -32,6 +33,14 @@ import Testing
     #expect(manifest.hash == content.hash)
     #expect(manifest.tensors == content.tensors)
     #expect(HashComparison(manifest, content).isEqual)
+  }
+
+  @Test(arguments: ["\r\n", "\n\n"])
+  func `lines may end as another system's do`(_ end: String) throws {
+    let content = try ContentHash(checkpoint(Self.tensors))
+    let text = lines(content).unicodeScalars.map { $0 == "\n" ? end : String($0) }.joined()
+    let manifest = try HashManifest(parsing: Array(text.utf8))
+    #expect(manifest.tensors == content.tensors && manifest.hash == content.hash)
   }
 
   @Test func `changed, renamed, missing and new tensors are told apart`() throws {

@@ -117,6 +117,7 @@ import Testing
       tolerance: .init(absolute: .infinity))
     #expect(against.beyond == 5000)
     #expect(against.nanInFirst == 5000)
+    #expect(against.cosine.isNaN && against.relativeNorm.isNaN)
     #expect(against.worst?.index == [0])
   }
 
@@ -170,6 +171,19 @@ import Testing
     #expect(found.beyond == 2)
     #expect(found.largest == 0x1p64)
     #expect(found.worst?.index == [2])
+  }
+
+  @Test(arguments: [1e200, 1e-200])
+  func `no cosine is made up where Float64 does not hold the squares`(_ size: Double) throws {
+    func tensor(_ values: [Double]) -> Tensor {
+      Tensor(
+        name: "x", dtype: .f64, shape: [values.count],
+        payload: BytesPayload(Elements.encode(values, as: .f64)))
+    }
+    let difference = try TensorDifference(tensor([size, 0]), tensor([0, size]))
+    #expect(difference.differing == 2 && difference.largest == size)
+    #expect(difference.cosine.isNaN && difference.relativeNorm.isNaN)
+    #expect(try TensorDifference(tensor([1, 0]), tensor([0, 1])).cosine == 0)
   }
 
   @Test func `nothing and one number are compared`() throws {

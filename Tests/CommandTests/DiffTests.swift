@@ -120,6 +120,12 @@ import Testing
     #expect(more.allSatisfy { $0["reason"]?.string == "optimizer state" })
   }
 
+  @Test func `optimizer state is told from a counter of steps`() throws {
+    let google = Command.fixtures + "/google/"
+    let result = try Command.run("diff", google + "bert", google + "bert-adam", "--quiet")
+    #expect(result.output.contains("61 only in B (optimizer state: 60, training state: 1)"))
+  }
+
   @Test func `kept tokens are rows of the whole table`() throws {
     let folder = try TemporaryFolder()
     try folder.file("ids.txt", Array([0, 3, 9, 27, 81].map { "\($0)\n" }.joined().utf8))
@@ -203,6 +209,70 @@ import Testing
     #expect(try count("embeddings.*") == 5)
     #expect(try count("*.pooler.*") == 2)
     #expect(try count("*.pooler.*", "embeddings.token") == 3)
+  }
+
+  @Test func `the heads of BERT and ALBERT that judge two sentences belong together`() throws {
+    let result = try Command.run(
+      "diff", Command.fixtures + "/hf-bert", Command.fixtures + "/b4k-albert/weights.h5", "--json")
+    let pairs = try #require(result.json?["pairs"]?.array)
+    let head = pairs.first { $0["first"]?["canonical"]?.string == "nsp.kernel" }
+    #expect(head?["second"]?["canonical"]?.string == "sop.kernel", "\(result.errors)")
+  }
+
+  @Test func `two that were rounded apart are not said to be trained on`() throws {
+    let folder = try TemporaryFolder()
+    let (half, blocks) = (folder.file("half.safetensors"), folder.file("blocks.gguf"))
+    let source = Command.fixtures + "/tiny-albert/weights.h5"
+    for (path, dtype) in [(half, "f16"), (blocks, "q8_0")] {
+      let made = try Command.run("convert", source, path, "--dtype", dtype, "--no-verify")
+      #expect(made.code == 0, "\(made.errors)")
+    }
+    for pair in [[half, blocks], [blocks, half]] {
+      let result = try Command.run(Command.path, ["diff"] + pair + ["--json"])
+      #expect(verdict(result) == "rounded" && result.code == 1, "\(result.errors)")
+    }
+  }
+
+  @Test func `a table that one computes is said to be`() throws {
+    let folder = try TemporaryFolder()
+    let (nezha, google) = (Command.fixtures + "/b4k-nezha/weights.h5", folder.file("google"))
+    let made = try Command.run(
+      "convert", nezha, google, "--to", "google", "--format", "tf", "--no-verify")
+    #expect(made.code == 0, "\(made.errors)")
+    let result = try Command.run("diff", nezha, google)
+    #expect(result.output.contains("is computed, not stored"), "\(result.output)")
+    #expect(try Command.run("diff", nezha, google, "--atol", "1e-5").code == 0)
+  }
+
+  @Test func `globs that choose nothing are a mistake, not equality`() throws {
+    let copy = Command.fixtures + "/hf-bert"
+    for glob in ["nothing*", "", "["] {
+      let result = try Command.run("diff", copy, copy, "--only", glob)
+      #expect(result.code == 64, "\(result.output)")
+      #expect(result.errors.contains("matches \"\(glob)\""), "\(result.errors)")
+    }
+  }
+
+  // MARK: Put together
+
+  @Test(arguments: [DType.f32, .f16, .bf16], [false, true])
+  func `what was turned round, put together and rounded is found`(
+    _ dtype: DType, _ isTurned: Bool
+  ) throws {
+    let folder = try TemporaryFolder()
+    let (a, b) = (folder.file("a.safetensors"), folder.file("b.safetensors"))
+    let parts = [14, 25, 3].map { random("part.\($0)", [$0, 12], seed: UInt64($0)) }
+    let values = try parts.flatMap { try $0.floats() }
+    try write(parts.map { isTurned ? $0.transposed() : $0 }, to: a)
+    try write([Tensor(name: "all", shape: [42, 12], values: values).cast(to: dtype)], to: b)
+    for paths in [[a, b], [b, a]] {
+      let result = try Command.run(Command.path, ["diff"] + paths + ["--guess", "--json"])
+      #expect(result.code == (dtype == .f32 ? 0 : 1), "\(result.errors)")
+      let pairs = try #require(result.json?["pairs"]?.array)
+      #expect(pairs.map { $0["piece"]?["start"]?.int } == [0, 14, 39])
+      #expect(pairs.allSatisfy { $0["transposed"]?.bool == isTurned })
+      #expect(pairs.allSatisfy { $0["state"]?.string == (dtype == .f32 ? "identical" : "rounded") })
+    }
   }
 
   // MARK: Damaged and many

@@ -85,6 +85,23 @@ import Testing
     #expect(text.code == 0 && text.output.contains("warning: bn/moving_mean:0 holds 1 NaN"))
   }
 
+  @Test func `hashes of names that cannot be shown are checked as others are`() throws {
+    let folder = try TemporaryFolder()
+    let (source, manifest) = (folder.file("odd.safetensors"), folder.file("hashes"))
+    let names = ["a\nb", "c\u{1b}[31m\"\\", "e\r", "\u{202e}f", "\\plain", "g  f32 (1)"]
+    let output = Output(overwrite: true, inputs: [])
+    try FormatRegistry.named("safetensors").write(
+      Checkpoint(groups: [
+        Group(name: "", tensors: names.map { Tensor(name: $0, shape: [1], values: [1]) })
+      ]), to: source, in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    let printed = try Command.run("hash", source, "--per-tensor")
+    #expect(printed.output.split(separator: "\n").count == names.count + 1)
+    try folder.file("hashes", Array(printed.output.utf8))
+    let checked = try Command.run("hash", source, "--check", manifest)
+    #expect(checked.code == 0, "\(checked.output) \(checked.errors)")
+  }
+
   @Test func `hash --check says what has changed, by its exit code too`() throws {
     let folder = try TemporaryFolder()
     let source = Command.fixtures + "/b4k-bert/weights.h5"

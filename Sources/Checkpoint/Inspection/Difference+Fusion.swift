@@ -1,11 +1,81 @@
+extension DifferenceGuess {
+  /// Tensors of one checkpoint that the other has side by side in a larger one, as they are or rounded.
+  mutating func findFused(
+    parts: inout [Suspect], whole: inout [Suspect], wholeIsFirst: Bool
+  ) throws(CheckpointError) {
+    try findFused(
+      parts: &parts, whole: &whole, wholeIsFirst: wholeIsFirst, part: { $0 }, larger: { $0 })
+    // One side is of a type, and the other is compared as if it had been rounded to it.
+    for dtype in Set((parts + whole).map(\.tensor.dtype)).sorted(by: { $0.rawValue < $1.rawValue })
+    {
+      func of(_ suspect: Suspect) -> Suspect? { suspect.tensor.dtype == dtype ? suspect : nil }
+      if parts.contains(where: { of($0) == nil }) {
+        try findFused(
+          parts: &parts, whole: &whole, wholeIsFirst: wholeIsFirst,
+          part: { $0.rounded(to: dtype) }, larger: of)
+      }
+      try findFused(
+        parts: &parts, whole: &whole, wholeIsFirst: wholeIsFirst, part: of,
+        larger: { of($0) == nil ? $0.rounded(to: dtype) : nil })
+    }
+  }
+
+  /// - Parameters:
+  ///   - part: a part as it is looked for; `nil` for what is left out.
+  ///   - larger: the same of a larger one.
+  private mutating func findFused(
+    parts: inout [Suspect], whole: inout [Suspect], wholeIsFirst: Bool,
+    part: (Suspect) -> Suspect?, larger: (Suspect) -> Suspect?
+  ) throws(CheckpointError) {
+    let looked = parts.indices.compactMap { index in part(parts[index]).map { (index, $0) } }
+    var index = try PartIndex(looked.map(\.1))
+    guard !index.isEmpty else { return }
+    var siblings: [(name: String, parts: [String])] = []
+    var found: Set<Int> = []
+    // Kernels before biases, which take after them.
+    let order = whole.indices.sorted {
+      (-whole[$0].tensor.shape.rank, $0) < (-whole[$1].tensor.shape.rank, $1)
+    }
+    for place in order {
+      guard let suspect = larger(whole[place]),
+        let uses = try index.assembly(of: suspect, like: siblings)
+      else { continue }
+      found.insert(place)
+      siblings.append((suspect.entry.name, uses.map { index.parts[$0.part].entry.name }))
+      for use in uses {
+        index.take(use.part)
+        // The numbers are those of what is stored.
+        let part = parts[looked[use.part].0]
+        let view = use.isTurned ? part.tensor.transposed() : part.tensor
+        let piece = try PartIndex.piece(of: whole[place].tensor, at: use.place, as: view.shape)
+        let difference = try TensorDifference.of(
+          [wholeIsFirst ? (piece, view) : (view, piece)], tolerance: options.tolerance,
+          threads: options.threads)[0]
+        var layout = CheckpointDifference.Layout()
+        layout.isTransposed = use.isTransposed
+        layout.piece = use.place
+        layout.piece?.isOfFirst = wholeIsFirst
+        add(
+          .init(
+            first: wholeIsFirst ? suspect.entry : part.entry,
+            second: wholeIsFirst ? part.entry : suspect.entry, ground: .content, layout: layout,
+            shape: view.shape, shapeOfSecond: view.shape, difference: difference))
+      }
+    }
+    let taken = Set(index.taken.map { looked[$0].0 })
+    parts = parts.indices.filter { !taken.contains($0) }.map { parts[$0] }
+    whole = whole.indices.filter { !found.contains($0) }.map { whole[$0] }
+  }
+}
+
 /// Tensors that may be parts of larger ones, by how they begin.
 struct PartIndex {
   /// A part as it lies in the larger tensor.
   struct Use {
     var part: Int
-    /// The part, turned round where the larger tensor has it so, and the piece of the larger one.
-    var view: Tensor
-    var piece: Tensor
+    /// Whether the part is turned round to be what the place shows.
+    var isTurned: Bool
+    /// Whether it is turned round against the larger tensor as both are stored.
     var isTransposed: Bool
     var place: CheckpointDifference.Piece
   }
@@ -139,7 +209,7 @@ struct PartIndex {
           isOfFirst: false, axis: isTurned ? 1 : 0, start: row, length: length, count: 1, step: 0)
         guard
           let use = try confirmed(
-            option.part, part, view, piece, isTransposed: option.isTransposed != isTurned, whole)
+            option.part, part, piece, isTurned: option.isTransposed, whole)
         else { continue }
         uses.append(use)
         used.insert(option.part)
@@ -179,7 +249,7 @@ struct PartIndex {
         count: length / step, step: step * hits.count)
       guard
         let use = try confirmed(
-          hit.part, part, view, piece, isTransposed: hit.isTransposed != isTurned, whole)
+          hit.part, part, piece, isTurned: hit.isTransposed, whole)
       else { return nil }
       uses.append(use)
     }
@@ -187,21 +257,31 @@ struct PartIndex {
   }
 
   /// The part where it is said to lie, if every element is the same.
+  ///
+  /// - Parameter isTurned: whether `part` is the part turned round.
   private func confirmed(
-    _ index: Int, _ part: Tensor, _ view: Tensor, _ place: CheckpointDifference.Piece,
-    isTransposed: Bool, _ whole: Suspect
+    _ index: Int, _ part: Tensor, _ place: CheckpointDifference.Piece, isTurned: Bool,
+    _ whole: Suspect
   ) throws(CheckpointError) -> Use? {
-    let width = view.shape.rank == 2 ? view.shape[1] : 1
-    let isTurned = place.axis == 1
-    // In elements of the larger tensor as it is stored, from one index of the view to the next.
-    let strides = isTurned ? (row: 1, column: view.shape[0]) : (row: width, column: 1)
-    let payload = try StridedPayload(
-      stored: whole.tensor.payload, shape: [place.count, place.length, width],
-      strides: [place.step * strides.row, strides.row, strides.column],
-      origin: place.start * strides.row, size: view.dtype.size)
-    let piece = Tensor(
-      name: whole.tensor.name, dtype: view.dtype, shape: part.shape, payload: payload)
+    let piece = try PartIndex.piece(of: whole.tensor, at: place, as: part.shape)
     guard try TensorDifference(part, piece).differing == 0 else { return nil }
-    return Use(part: index, view: part, piece: piece, isTransposed: isTransposed, place: place)
+    return Use(
+      part: index, isTurned: isTurned, isTransposed: isTurned != (place.axis == 1), place: place)
+  }
+
+  /// What lies at a place of a larger tensor, its axis first.
+  static func piece(
+    of whole: Tensor, at place: CheckpointDifference.Piece, as shape: Shape
+  ) throws(CheckpointError) -> Tensor {
+    let extents = whole.shape.extents
+    let isTurned = place.axis == 1
+    let width = isTurned ? extents[0] : extents.count == 2 ? extents[1] : 1
+    // In elements of the larger tensor as it is stored, from one index of the axis to the next.
+    let strides = isTurned ? (row: 1, column: extents[1]) : (row: width, column: 1)
+    let payload = try StridedPayload(
+      stored: whole.payload, shape: [place.count, place.length, width],
+      strides: [place.step * strides.row, strides.row, strides.column],
+      origin: place.start * strides.row, size: whole.dtype.size)
+    return Tensor(name: whole.name, dtype: whole.dtype, shape: shape, payload: payload)
   }
 }

@@ -10,7 +10,7 @@ struct DifferenceGuess {
   private(set) var firstCopies: [String: String] = [:]
   private(set) var secondCopies: [String: String] = [:]
 
-  private let options: CheckpointDifference.Options
+  let options: CheckpointDifference.Options
 
   init() { options = .init() }
 
@@ -159,7 +159,7 @@ struct DifferenceGuess {
     }
   }
 
-  private mutating func add(_ pair: CheckpointDifference.Pair) {
+  mutating func add(_ pair: CheckpointDifference.Pair) {
     pairs.append(pair)
     firstNames.insert(pair.first.name)
     secondNames.insert(pair.second.name)
@@ -184,49 +184,6 @@ struct DifferenceGuess {
       }
     }
     return found
-  }
-
-  // MARK: Put together
-
-  /// Tensors of one checkpoint that the other has side by side in a larger one.
-  private mutating func findFused(
-    parts: inout [Suspect], whole: inout [Suspect], wholeIsFirst: Bool
-  ) throws(CheckpointError) {
-    var index = try PartIndex(parts)
-    guard !index.isEmpty else { return }
-    var siblings: [(name: String, parts: [String])] = []
-    var rest: [Suspect] = []
-    // Kernels before biases, which take after them.
-    let order = whole.indices.sorted {
-      (-whole[$0].tensor.shape.rank, $0) < (-whole[$1].tensor.shape.rank, $1)
-    }
-    for place in order {
-      let suspect = whole[place]
-      guard let found = try index.assembly(of: suspect, like: siblings) else {
-        rest.append(suspect)
-        continue
-      }
-      siblings.append((suspect.entry.name, found.map { index.parts[$0.part].entry.name }))
-      for use in found {
-        let part = index.parts[use.part]
-        index.take(use.part)
-        let difference = try TensorDifference.of(
-          [wholeIsFirst ? (use.piece, use.view) : (use.view, use.piece)],
-          tolerance: options.tolerance, threads: options.threads)[0]
-        var layout = CheckpointDifference.Layout()
-        layout.isTransposed = use.isTransposed
-        layout.piece = use.place
-        layout.piece?.isOfFirst = wholeIsFirst
-        add(
-          .init(
-            first: wholeIsFirst ? suspect.entry : part.entry,
-            second: wholeIsFirst ? part.entry : suspect.entry, ground: .content, layout: layout,
-            shape: use.view.shape, shapeOfSecond: use.view.shape, difference: difference))
-      }
-    }
-    let taken = index.taken
-    parts = parts.indices.filter { !taken.contains($0) }.map { parts[$0] }
-    whole = rest
   }
 
   // MARK: Nearest
@@ -324,6 +281,17 @@ struct Suspect {
     // Beyond the type's range there is infinity, which is no extreme, or the largest.
     return (rounded[0] == low || !rounded[0].isFinite)
       && (rounded[1] == high || !rounded[1].isFinite)
+  }
+
+  /// The same, each element rounded to a float type that is no wider; `nil` where that has no meaning.
+  func rounded(to dtype: DType) -> Suspect? {
+    let types = [tensor.dtype, dtype]
+    guard types.allSatisfy({ $0.isFloat && !$0.isPacked && !$0.isQuantized }),
+      tensor.dtype == dtype || tensor.dtype.precision > dtype.precision
+    else { return nil }
+    var suspect = self
+    suspect.member.tensor = tensor.cast(to: dtype, overflow: .infinite)
+    return suspect
   }
 
   /// How far two of one shape are apart by their sketches, relative to their sizes.

@@ -38,7 +38,7 @@ extension CheckpointDifference {
       match = Match(first.checkpoint, second.checkpoint)
       settings = []
     }
-    match.keep(options.only)
+    try match.keep(options.only)
     self.first = Side(first.checkpoint, models?.0)
     self.second = Side(second.checkpoint, models?.1)
     for side in [first.checkpoint, second.checkpoint] {
@@ -64,6 +64,7 @@ extension CheckpointDifference {
       members.filter { !found.contains($0.entry.name) }.map { member in
         var entry = member.entry
         entry.copyOf = copies[entry.name]
+        if TrainingState.includes(entry.name) { entry.reason = entry.reason ?? "optimizer state" }
         return entry
       }
     }
@@ -83,10 +84,18 @@ extension CheckpointDifference {
       }.map(\.element)
     }
     self.pairs = pairs
+    for pair in pairs where pair.state == .changed {
+      for (entry, side) in [(pair.first, first), (pair.second, second)]
+      where entry.reason == Member.computed {
+        notes.append(
+          "\(pair.name) of \(side.checkpoint.path) is computed, not stored, and may be rounded "
+            + "otherwise: --atol says how much may be")
+      }
+    }
     self.notes = notes
     if !options.guess, matching == .name,
-      match.onlyInFirst.contains(where: { $0.entry.reason == nil }),
-      match.onlyInSecond.contains(where: { $0.entry.reason == nil })
+      onlyInFirst.contains(where: { $0.reason == nil }),
+      onlyInSecond.contains(where: { $0.reason == nil })
     {
       self.notes.append("--guess looks for the partners of what is left by shape and content")
     }
@@ -177,6 +186,9 @@ struct Member: Sendable {
     self.isCarried = isCarried
   }
 
+  /// Why a weight has no stored tensor.
+  static let computed = "computed, not stored"
+
   func matches(_ globs: [Glob]) -> Bool {
     let names = [entry.name] + aliases + [entry.canonical].compactMap(\.self)
     return globs.contains { glob in names.contains(where: glob.matches) }
@@ -216,7 +228,7 @@ struct Match: Sendable {
       || (isShared[0] && a.architecture.configuration.blocks != b.architecture.configuration.blocks)
     match(
       Match.weights(a, first, byUse: byUse), Match.weights(b, second, byUse: byUse),
-      ground: .meaning, key: { $0.entry.canonical ?? "" })
+      ground: .meaning, key: { Match.place($0.entry.canonical ?? "") })
     func others(_ model: Model) -> [Member] {
       model.carried.flatMap(\.tensors).map { Member($0, isCarried: true) }
         + model.left.map { Member($0.tensor, reason: $0.reason) }
@@ -286,7 +298,7 @@ struct Match: Sendable {
         member.entry = .init(
           name: name, canonical: canonical, dtype: source?.dtype ?? weight.tensor.dtype,
           shape: source?.shape ?? weight.tensor.shape,
-          reason: weight.sources.isEmpty ? "computed, not stored" : nil)
+          reason: weight.sources.isEmpty ? Member.computed : nil)
         member.aliases = source?.aliases ?? []
         if let source, source.dtype.isQuantized, source.shape.rank == 2,
           source.shape.extents == weight.tensor.shape.extents.reversed(),
@@ -299,6 +311,11 @@ struct Match: Sendable {
     }
   }
 
+  /// ALBERT's head of the order of sentences has the place of BERT's of the next sentence.
+  private static func place(_ canonical: String) -> String {
+    canonical.hasPrefix("sop.") ? "nsp." + canonical.dropFirst(4) : canonical
+  }
+
   /// A name without the group that a whole-model file has, or that a tensor of none gets in HDF5.
   private static func bare(_ name: String) -> String {
     for group in ["model_weights/", "carried/"] where name.hasPrefix(group) {
@@ -308,13 +325,20 @@ struct Match: Sendable {
   }
 
   /// Leaves out what no glob matches.
-  mutating func keep(_ globs: [Glob]) {
+  ///
+  /// - Throws: ``CheckpointError`` when nothing of either is left: two selections of nothing are not equal.
+  mutating func keep(_ globs: [Glob]) throws(CheckpointError) {
     guard !globs.isEmpty else { return }
     pairs = pairs.filter { $0.first.matches(globs) || $0.second.matches(globs) }
     onlyInFirst = onlyInFirst.filter { $0.matches(globs) }
     onlyInSecond = onlyInSecond.filter { $0.matches(globs) }
     redundantInFirst = []
     redundantInSecond = []
+    guard pairs.isEmpty, onlyInFirst.isEmpty, onlyInSecond.isEmpty else { return }
+    let wanted = globs.map { "\"\($0.pattern)\"" }.joined(separator: " or ")
+    throw CheckpointError(
+      .usage, Place(), "no tensor of either checkpoint has a name that matches \(wanted)",
+      hint: "`ckpt ls --canonical` lists the names, of which each pattern must match the whole")
   }
 }
 

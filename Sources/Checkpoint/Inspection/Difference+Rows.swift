@@ -30,7 +30,7 @@ struct RowTables {
       }
       let turn = next[hash, default: 0]
       next[hash] = min(turn + 1, rows.count - 1)
-      found.append(rows.count > 1 && rows.contains(row) && turn == 0 ? row : rows[turn])
+      found.append(turn == 0 && rows.count > 1 && rows.contains(row) ? row : rows[turn])
     }
     if places[lengths] == nil { places[lengths] = found }
     return CheckpointDifference.Rows(lengths.first, lengths.second, found)

@@ -25,15 +25,23 @@ extension CheckpointDifference {
   }
 
   /// Whether some are the other's rounding, and what else changed did so by no more than that: values that
-  /// were rounded and are stored in the wider type again, as GGUF keeps its vectors.
+  /// were rounded and are stored in the wider type again, as GGUF keeps its vectors, or in blocks.
   private var isThroughRounding: Bool {
     let types = Set(pairs.compactMap { $0.difference?.rounded })
     // Half a unit in the last place, relative to the least number that has it.
     let step = types.map { $0 == .bf16 ? 0x1p-8 : $0 == .f16 ? 0x1p-11 : 0 }.max() ?? 0
-    guard step > 0, onlyInFirst.isEmpty, onlyInSecond.isEmpty else { return false }
+    guard !types.isEmpty, onlyInFirst.isEmpty, onlyInSecond.isEmpty else { return false }
     return pairs.allSatisfy { pair in
       guard let difference = pair.difference else { return false }
-      return pair.state != .changed || difference.relativeNorm <= step
+      guard pair.state == .changed else { return true }
+      if pair.first.dtype != pair.second.dtype,
+        [pair.first.dtype, pair.second.dtype].contains(.q8_0)
+      {
+        // Half of a block's step, whose largest number is 127 steps, and both were rounded apart.
+        let peak = max(difference.peakOfFirst, difference.peakOfSecond)
+        return difference.largest <= peak * (1 / 254 + 2 * max(step, 0x1p-11))
+      }
+      return step > 0 && difference.relativeNorm <= step
     }
   }
 
@@ -131,14 +139,19 @@ extension CheckpointDifference.Part {
         first: numbers.reduce(0) { $0 + $1.squaredFirst },
         second: numbers.reduce(0) { $0 + $1.squaredSecond }
       )
-      let size = squares.first.squareRoot() * squares.second.squareRoot()
+      let cosine = TensorDifference.cosine(
+        numbers.reduce(0) { $0 + $1.product }, squares.first, squares.second)
+      // Where NaN meets every number there is nothing to be said.
+      let isBlind = squares.first == 0 && numbers.contains { !$0.holdsSquares }
+      let isSame = squares.difference == 0
       return CheckpointDifference.Part(
         name: name, tensors: all.count, changed: all.count { $0.state == .changed },
-        relative: squares.difference == 0
-          ? 0
-          : squares.first > 0 ? (squares.difference / squares.first).squareRoot() : .infinity,
-        cosine: squares.difference == 0
-          ? 1 : size > 0 ? min(1, numbers.reduce(0) { $0 + $1.product } / size) : 0,
+        relative: isBlind
+          ? .nan
+          : isSame
+            ? 0
+            : squares.first > 0 ? (squares.difference / squares.first).squareRoot() : .infinity,
+        cosine: isBlind ? .nan : isSame ? 1 : cosine,
         largest: numbers.map(\.largest).max() ?? 0)
     }
   }

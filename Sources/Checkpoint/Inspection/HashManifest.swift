@@ -23,7 +23,8 @@ public struct HashManifest: Sendable {
     }
   }
 
-  /// JSON, or lines `digest  name  dtype (shape)` and `digest  path`.
+  /// JSON, or lines `digest  name  dtype (shape)` and `digest  path`; after a backslash in front, the name is
+  /// spelled as in a JSON string.
   public init(parsing bytes: [UInt8]) throws(CheckpointError) {
     if bytes.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") {
       try readJSON(bytes)
@@ -70,18 +71,25 @@ public struct HashManifest: Sendable {
   }
 
   private mutating func readLines(_ bytes: [UInt8]) throws(CheckpointError) {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard String(validating: bytes, as: UTF8.self) != nil else {
       throw HashManifest.bad("it is not UTF-8")
     }
     var entries: [ContentHash.Entry] = []
-    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    where !line.isEmpty {
-      let line = line.hasSuffix("\r") ? line.dropLast() : line
+    // By bytes: a combining mark at the beginning of a name does not hide the blank before it.
+    for (number, line) in bytes.split(separator: 0x0a, omittingEmptySubsequences: false)
+      .enumerated()
+    {
+      var line = line.last == 0x0d ? line.dropLast() : line
+      guard !line.isEmpty else { continue }
+      let isEscaped = line.first == UInt8(ascii: "\\")
+      if isEscaped { line = line.dropFirst() }
       let rest = line.dropFirst(64)
-      guard let digest = HashManifest.digest(String(line.prefix(64))), rest.hasPrefix("  ") else {
+      guard let digest = HashManifest.digest(String(decoding: line.prefix(64), as: UTF8.self)),
+        rest.starts(with: "  ".utf8)
+      else {
         throw HashManifest.bad("line \(number + 1) is not \"digest  name  dtype (shape)\"")
       }
-      if let entry = HashManifest.entry(String(rest.dropFirst(2)), digest) {
+      if let entry = HashManifest.entry(rest.dropFirst(2), isEscaped: isEscaped, digest) {
         entries.append(entry)
       } else {
         guard hash == nil else {
@@ -96,23 +104,32 @@ public struct HashManifest: Sendable {
   }
 
   /// `name  f32 (97, 48)`; `nil` of a path.
-  private static func entry(_ text: String, _ digest: String) -> ContentHash.Entry? {
-    guard text.hasSuffix(")"), let open = text.lastIndex(of: "(") else { return nil }
-    let extents = text[text.index(after: open)...].dropLast()
+  private static func entry(
+    _ text: ArraySlice<UInt8>, isEscaped: Bool, _ digest: String
+  ) -> ContentHash.Entry? {
+    guard text.last == UInt8(ascii: ")"), let open = text.lastIndex(of: UInt8(ascii: "(")) else {
+      return nil
+    }
+    let extents = String(decoding: text[(open + 1)...].dropLast(), as: UTF8.self)
       .split(separator: ",").map { $0.filter { $0 != " " } }.filter { !$0.isEmpty }
     let numbers = extents.compactMap { Int($0) }
-    let before = text[..<open]
+    let (before, blank) = (text[..<open], UInt8(ascii: " "))
     guard numbers.count == extents.count, let shape = try? Shape(checking: numbers),
-      before.hasSuffix(" ")
+      before.last == blank
     else { return nil }
     let words = before.dropLast()
-    guard let space = words.lastIndex(of: " "), space > words.startIndex,
-      words[words.index(before: space)] == " ",
-      let dtype = DType(rawValue: String(words[words.index(after: space)...]))
+    guard let space = words.lastIndex(of: blank), space > words.startIndex,
+      words[space - 1] == blank,
+      let dtype = DType(rawValue: String(decoding: words[(space + 1)...], as: UTF8.self)),
+      let name = name(words[..<(space - 1)], isEscaped: isEscaped)
     else { return nil }
-    return ContentHash.Entry(
-      name: String(words[..<words.index(before: space)]), dtype: dtype, shape: shape,
-      sha256: digest)
+    return ContentHash.Entry(name: name, dtype: dtype, shape: shape, sha256: digest)
+  }
+
+  /// A name as it is, or as it stands in a JSON string.
+  private static func name(_ bytes: ArraySlice<UInt8>, isEscaped: Bool) -> String? {
+    let text = String(decoding: bytes, as: UTF8.self)
+    return isEscaped ? (try? JSON(parsing: Array("\"\(text)\"".utf8)))?.string : text
   }
 
   private static func digest(_ text: String) -> String? {

@@ -53,9 +53,10 @@ public struct TensorDifference: Sendable {
     largest == 0 ? 0 : peakOfFirst > 0 ? largest / peakOfFirst : .infinity
   }
 
-  /// ‖a − b‖ / ‖a‖.
+  /// ‖a − b‖ / ‖a‖; NaN where there are no such sums (``holdsSquares``).
   public var relativeNorm: Double {
-    squaredDifference == 0
+    guard holdsSquares else { return .nan }
+    return squaredDifference == 0
       ? 0 : squaredFirst > 0 ? (squaredDifference / squaredFirst).squareRoot() : .infinity
   }
 
@@ -64,10 +65,26 @@ public struct TensorDifference: Sendable {
     count > 0 ? (squaredDifference / Double(count)).squareRoot() : 0
   }
 
-  /// Of both as vectors; 1 where both are zero, and 0 where one is.
+  /// Of both as vectors; 1 where both are zero, 0 where one is, and NaN where there are no such sums.
   public var cosine: Double {
-    if squaredDifference == 0 { return 1 }
-    let sizes = squaredFirst.squareRoot() * squaredSecond.squareRoot()
+    guard holdsSquares else { return .nan }
+    return squaredDifference == 0
+      ? 1 : TensorDifference.cosine(product, squaredFirst, squaredSecond)
+  }
+
+  /// From a · b, ‖a‖² and ‖b‖².
+  static func cosine(_ product: Double, _ first: Double, _ second: Double) -> Double {
+    let sizes = first.squareRoot() * second.squareRoot()
+    guard sizes.isFinite, product.isFinite else { return .nan }
     return sizes > 0 ? min(1, max(-1, product / sizes)) : 0
+  }
+
+  /// Whether there are places where both are finite, if any number is, and Float64 holds the squares of what
+  /// stands there: those of numbers beyond 1e154 are infinite, and below 1e-162 zero.
+  var holdsSquares: Bool {
+    let differing = differing - nanInFirst - nanInSecond - infinite
+    return squaredFirst.isFinite && squaredSecond.isFinite && squaredDifference.isFinite
+      && (squaredFirst > 0 || peakOfFirst == 0) && (squaredSecond > 0 || peakOfSecond == 0)
+      && (squaredDifference > 0 || differing == 0 || unmeasured != nil)
   }
 }

@@ -76,7 +76,8 @@ struct StridedPayload: Payload {
   /// The matrix of `payload` turned round; twice gives the stored bytes again.
   static func transposing(_ payload: any Payload, shape: Shape, size: Int) -> any Payload {
     let turned: Shape = [shape[1], shape[0]]
-    guard let view = payload as? StridedPayload else {
+    // A view that was given another shape since is not turned by its own strides.
+    guard let view = payload as? StridedPayload, view.shape == shape else {
       return StridedPayload(payload, turned, [1, shape[1]], 0, size, 1)
     }
     let strides = [view.strides[1], view.strides[0]]

@@ -158,9 +158,9 @@ public struct Tensor: Sendable {
 
   /// Whether it is a turned view of a matrix whose rows are this one's columns.
   public var liesByColumns: Bool {
-    guard shape.rank == 2, shape[0] > 1, shape[1] > 1, let view = payload as? StridedPayload else {
-      return false
-    }
+    guard shape.rank == 2, shape[0] > 1, shape[1] > 1, let view = payload as? StridedPayload,
+      view.shape == shape
+    else { return false }
     return view.strides[0] < view.strides[1]
   }
 
