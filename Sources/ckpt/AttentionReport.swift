@@ -27,7 +27,10 @@ struct AttentionReport {
     }
     Terminal.print("")
     table.print()
-    Terminal.print("\n\(conclusion)")
+    Terminal.print("")
+    for line in Text.wrapped(conclusion, to: Terminal.output.columns ?? .max) {
+      Terminal.print(line)
+    }
   }
 
   /// What the ranks say of the key size.

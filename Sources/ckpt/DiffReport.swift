@@ -63,21 +63,27 @@ struct DiffReport {
     }
   }
 
-  /// Breaks a text at spaces where the terminal is too narrow.
+  /// Breaks a text at spaces where the terminal is too narrow, and shortens names that fill a line, so that
+  /// a figure fits beside them.
   private func wrapped(_ text: String, after used: Int, lead: Int = 2) -> [String] {
     guard let columns = terminal.columns, columns > used + 20 else { return [text] }
     var lines: [String] = []
     var (line, room) = ("", columns - used)
-    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
-      let next = line.isEmpty ? String(word) : line + " " + word
+    // A number stays with its unit.
+    let bound = text.replacing(" %", with: "\u{a0}%")
+    for word in bound.split(separator: " ", omittingEmptySubsequences: false) {
+      let word =
+        Text.width(String(word)) > columns - lead
+        ? Text.shortened(String(word), to: max(12, columns - lead - 10)) : String(word)
+      let next = line.isEmpty ? word : line + " " + word
       if Text.width(next) > room, !line.isEmpty {
         lines.append(line)
-        (line, room) = (String(word), columns - lead)
+        (line, room) = (word, columns - lead)
       } else {
         line = next
       }
     }
-    return lines + [line]
+    return (lines + [line]).map { $0.replacing("\u{a0}", with: " ") }
   }
 
   // MARK: Tables
@@ -159,9 +165,7 @@ struct DiffReport {
   /// A bar of at most twelve blocks.
   private func bar(_ value: Double, of top: Double) -> String {
     guard top > 0, value.isFinite, value > 0 else { return "" }
-    let eighths = max(1, Int((min(1, value / top) * 96).rounded()))
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
-    return String(repeating: "█", count: eighths / 8) + rest[eighths % 8]
+    return Sparkline.bar(value / top, columns: 12)
   }
 
   private func printPairs(all: Bool, sort: Diff.Order?) {

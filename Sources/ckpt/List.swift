@@ -146,6 +146,8 @@ enum ListOrder: ExpressibleByArgument {
       + StatisticsColumn.allCases.filter { $0 != .histogram }.map(\.rawValue)
   }
 
+  static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
+
   func apply(to entries: inout [ListEntry]) {
     switch self {
     case .file: break

@@ -53,10 +53,13 @@ struct Listing {
   /// What a name keeps of its length before a column is shown in place of the rest.
   private static let shortName = 24
 
+  /// What stands for a name, or a part of one, so that an empty one is seen.
+  private static func label(_ name: String) -> String { name.isEmpty ? "\"\"" : name }
+
   // MARK: Table
 
   func printTable() {
-    let names = entries.map(\.tensor.name)
+    let names = entries.map { Listing.label($0.tensor.name) }
     let columns = fitting(
       [.dtype, .shape, .size], beside: names.map(Text.width).max() ?? 0)
     var table = Table(
@@ -78,21 +81,27 @@ struct Listing {
     let all = asked + (showsStatistics ? StatisticsColumn.allCases.map { .statistics($0) } : [])
     guard showsStatistics, let columns = Terminal.output.columns else { return all }
     let ranked = StatisticsColumn.ranked(entries.compactMap(\.statistics))
-      .map { Column.statistics($0) }
+      .map { $0.map { Column.statistics($0) } }
     let needed: [Column] = showsCanonical ? [.canonical, .shape] : [.shape]
     let rank =
-      needed + ranked.prefix(5) + asked.filter { !needed.contains($0) } + ranked.dropFirst(5)
+      needed.map { [$0] } + ranked.prefix(4)
+      + asked.filter { !needed.contains($0) }.map { [$0] } + ranked.dropFirst(4)
     var left = columns - other - min(Listing.shortName, width)
     var shown: Set<Column> = []
-    for column in rank {
-      let cells = entries.map { Text.width(column.cell($0)) }
-      let natural = max(Text.width(column.header), cells.max() ?? 0)
-      let need = 2 + (column == .canonical ? min(Listing.shortName, natural) : natural)
+    for together in rank {
+      let need = together.reduce(0) { $0 + least($1) }
       guard need <= left else { continue }
       left -= need
-      shown.insert(column)
+      shown.formUnion(together)
     }
     return all.filter(shown.contains)
+  }
+
+  /// What a column takes at least, with the gap before it.
+  private func least(_ column: Column) -> Int {
+    let cells = entries.map { Text.width(column.cell($0)) }
+    let natural = max(Text.width(column.header), cells.max() ?? 0)
+    return 2 + (column == .canonical ? min(Listing.shortName, natural) : natural)
   }
 
   private func printReasons() {
@@ -104,20 +113,23 @@ struct Listing {
   func printSums() {
     let bytes = entries.reduce(0) { $0 + $1.tensor.byteCount }
     let elements = entries.reduce(0) { $0 + $1.tensor.shape.count }
-    print(
-      Terminal.output.dim(
-        "\(Text.plural(entries.count, "tensor")), \(Text.plural(elements, "element")), "
-          + Text.bytes(bytes)))
+    var lines = [
+      "\(Text.plural(entries.count, "tensor")), \(Text.plural(elements, "element")), "
+        + Text.bytes(bytes)
+    ]
     if entries.contains(where: { $0.statistics?.isExact == false }) {
-      print(
-        Terminal.output.dim(
-          "quantiles and histograms from a sample of \(Text.grouped(Statistics.sampleSize)) "
-            + "numbers per tensor; all else from every number"))
+      lines.append(
+        "quantiles and histograms from a sample of \(Text.grouped(Statistics.sampleSize)) "
+          + "numbers per tensor; all else from every number")
     }
     if entries.contains(where: {
       $0.statistics != nil && [.c64, .c128].contains($0.tensor.dtype)
     }) {
-      print(Terminal.output.dim("a complex number counts as two"))
+      lines.append("a complex number counts as two")
+    }
+    let terminal = Terminal.output
+    for line in lines.flatMap({ Text.wrapped($0, to: terminal.columns ?? .max) }) {
+      print(terminal.dim(line))
     }
   }
 
@@ -142,9 +154,14 @@ struct Listing {
         self.entry = entry
         return
       }
-      let index = places[first] ?? children.count
+      // Names that differ in their separators, and tensors of one name, do not hide one another.
+      let key = separator + first
+      var index = places[key] ?? children.count
+      if index < children.count, path.count == 1, children[index].entry != nil {
+        index = children.count
+      }
       if index == children.count {
-        places[first] = index
+        places[key] = index
         children.append(Node(name: first, separator: separator))
       }
       children[index].insert(path.dropFirst(), entry)
@@ -178,7 +195,8 @@ struct Listing {
     for entry in entries {
       root.separator = entry.tensor.name.contains("/") ? "/" : "."
       let separator = Character(root.separator)
-      root.insert(entry.tensor.name.split(separator: separator).map(String.init)[...], entry)
+      let path = entry.tensor.name.split(separator: separator, omittingEmptySubsequences: false)
+      root.insert(path.map(String.init)[...], entry)
     }
     root.children = root.children.map(\.joined)
     return root
@@ -214,7 +232,7 @@ struct Listing {
     for (index, child) in node.children.enumerated() {
       let isLast = index == node.children.count - 1
       let front = lines.map { $0 + (isLast ? "└─ " : "├─ ") } ?? indent
-      rows.append((front + child.name, child))
+      rows.append((front + label(child.name), child))
       collect(child, lines.map { $0 + (isLast ? "   " : "│  ") }, indent + "  ", &rows)
     }
   }

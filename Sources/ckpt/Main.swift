@@ -39,8 +39,16 @@ struct Main: ParsableCommand {
     }
   }
 
+  /// On a terminal that is narrower than its indents the argument parser would write no help, or stop.
+  private static func widenHelp() {
+    let least = 40
+    let columns = Int(Terminal.environment("COLUMNS")) ?? Terminal.output.columns ?? least
+    if columns < least { setenv("COLUMNS", "\(least)", 1) }
+  }
+
   static func main() {
     holdStandardStreams()
+    widenHelp()
     Interrupts.watch()
     var json = CommandLine.arguments.contains("--json")
     do {

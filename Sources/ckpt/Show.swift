@@ -155,7 +155,7 @@ struct Show: ParsableCommand, JSONCommand {
       .init("slice", slice.map { .string($0) } ?? .null),
       .init("selected_shape", .array(shape.extents.map { .number($0) })),
     ])
-    json.set("statistics", statistics(try Statistics(selected)))
+    json.set("statistics", try Statistics(selected).json)
     if hist { json.set("histogram", try HistogramView(selected, bins: bins, quiet: true).json) }
     if full || shape.count <= Show.most {
       let values = try Numbers.of(selected, edge: nil).json
@@ -177,20 +177,6 @@ struct Show: ParsableCommand, JSONCommand {
       return .array((0..<first).map { _ in part(extents.dropFirst()) })
     }
     return part(extents)
-  }
-
-  private func statistics(_ numbers: Statistics) -> JSON {
-    func number(_ value: Double?) -> JSON { value.map { .number($0) } ?? .null }
-    return .object([
-      .init("count", .number(numbers.count)), .init("nan", .number(numbers.nan)),
-      .init("positive_infinite", .number(numbers.positiveInfinite)),
-      .init("negative_infinite", .number(numbers.negativeInfinite)),
-      .init("zeros", .number(numbers.zeros)), .init("subnormals", .number(numbers.subnormals)),
-      .init("min", number(numbers.minimum)), .init("max", number(numbers.maximum)),
-      .init("mean", number(numbers.mean)), .init("std", number(numbers.standardDeviation)),
-      .init("l2", number(numbers.norm)), .init("median", number(numbers.median)),
-      .init("exact_quantiles", .bool(numbers.isExact)),
-    ])
   }
 }
 

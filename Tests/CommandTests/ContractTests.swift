@@ -295,4 +295,11 @@ import Testing
     let (written, stored) = try (Opening(out).checkpoint, Opening(source).checkpoint)
     #expect(written.tensors.map(\.name) == stored.tensors.map(\.name))
   }
+
+  @Test(arguments: [1, 20, 39]) func `help is written on a terminal of any width`(
+    columns: Int
+  ) throws {
+    let result = try Command.onTerminal(["ls", "--help"], columns: columns)
+    #expect(result.code == 0 && result.output.contains("--stats"))
+  }
 }

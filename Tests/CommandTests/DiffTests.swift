@@ -349,4 +349,23 @@ import Testing
     #expect(result.output.contains("A  "))
     #expect(!result.output.contains("\u{1b}["))
   }
+
+  /// Names of Keras are longer than a line.
+  @Test(arguments: [60, 80, 100]) func `lines fit the terminal`(columns: Int) throws {
+    let folder = try TemporaryFolder()
+    let source = Fixtures.path("tiny-albert", "weights.h5")
+    var bytes = try File.contents(of: source)
+    let tensors = try Opening(source).checkpoint.tensors
+    let kernel = try #require(
+      tensors.first { $0.name.contains("dense_2/kernel") }?.payload.slice)
+    for number in 0..<128 * 128 { bytes[kernel.offset + 4 * number + 1] ^= 0x10 }
+    let changed = try folder.file("changed.h5", bytes)
+    let result = try Command.onTerminal(["diff", source, changed, "--no-color"], columns: columns)
+    let lines = result.output.split(whereSeparator: \.isNewline).map(String.init)
+    #expect(result.code == 1 && lines.contains { $0.hasPrefix("  largest") })
+    // The paths of the sides are shown whole.
+    #expect(
+      lines.allSatisfy { $0.count <= columns || $0.contains(source) || $0.contains(changed) },
+      "\(lines)")
+  }
 }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Foundation
 import TestSupport
 import Testing
 
@@ -74,12 +75,62 @@ import Testing
     #expect(!text.contains("├") && text.contains("\n  "), "lines are for terminals")
   }
 
+  /// A file of safetensors with that header and those bytes.
+  private func safetensors(
+    _ header: String, _ bytes: [UInt8], in folder: TemporaryFolder
+  ) throws -> String {
+    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { [UInt8]($0) }
+    return try folder.file("m.safetensors", length + header.utf8 + bytes)
+  }
+
+  /// Names that have the same parts, or none.
+  @Test func `a tree has every tensor`() throws {
+    let folder = try TemporaryFolder()
+    let names = ["a/b", "a//b", "/a/b/", "a.b", "", ".", "a/b/c"]
+    let entries = names.enumerated().map {
+      #""\#($1)":{"dtype":"U8","shape":[1],"data_offsets":[\#($0),\#($0 + 1)]}"#
+    }
+    let path = try safetensors(
+      "{" + entries.joined(separator: ",") + "}", [UInt8](repeating: 7, count: names.count),
+      in: folder)
+    let roots = try #require(Command.run("ls", path, "--tree", "--json").json?["tree"]?.array)
+    func leaves(_ node: JSON) -> [String] {
+      [node["tensor"]?.string].compactMap(\.self) + (node["children"]?.array ?? []).flatMap(leaves)
+    }
+    #expect(Set(roots.flatMap(leaves)) == Set(names))
+    let lines = try Command.run("ls", path, "--tree").output.split(separator: "\n")
+    #expect(lines.count { $0.contains(" u8 ") } == names.count)
+    #expect(lines.contains { $0.hasPrefix("\"\"") }, "an empty name is seen")
+  }
+
+  /// Reading so much would take far longer than a minute.
+  @Test(.timeLimit(.minutes(1))) func `names of a huge file are there at once`() throws {
+    let folder = try TemporaryFolder()
+    let entry = #"{"dtype":"F32","shape":[1000,1000000000],"data_offsets":[0,4000000000000]}"#
+    let header = #"{"huge":"# + entry + "}"
+    let path = try safetensors(header, [], in: folder)
+    #expect(truncate(path, off_t(8 + header.utf8.count + 4_000_000_000_000)) == 0)
+    let result = try Command.run("ls", path)
+    #expect(result.code == 0 && result.output.contains("4.00 TB"))
+    let part = try Command.run("show", path, "huge", "--slice", "-1,-2:", "--quiet")
+    #expect(part.output == "[0. 0.]\n")
+  }
+
+  @Test(arguments: [60, 80, 100, 200]) func `nothing is wider than the terminal`(
+    columns: Int
+  ) throws {
+    let path = Fixtures.path("tiny-albert", "weights.h5")
+    let lines = try Command.onTerminal(["ls", path, "--stats", "--no-color"], columns: columns)
+      .output.split(whereSeparator: \.isNewline)
+    #expect(lines.count > 28 && lines.allSatisfy { $0.count <= columns })
+    #expect(lines.first?.contains(" min ") == lines.first?.contains(" max "))
+  }
+
   @Test func `a sample is said to be one`() throws {
     let folder = try TemporaryFolder()
     let numbers = (0..<5000).map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
     let header = #"{"big":{"dtype":"F32","shape":[5000],"data_offsets":[0,20000]}}"#
-    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { [UInt8]($0) }
-    let path = try folder.file("big.safetensors", length + header.utf8 + numbers)
+    let path = try safetensors(header, numbers, in: folder)
     let text = try Command.run("ls", path, "--stats").output
     #expect(text.contains("~") && text.contains("from a sample of 4,096 numbers per tensor"))
     let stats = try #require(

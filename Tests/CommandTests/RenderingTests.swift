@@ -128,4 +128,17 @@ import Testing
         !result.output.contains("\u{1b}") && !result.output.contains("\u{202e}"), "\(arguments)")
     }
   }
+
+  @Test func `a bar of progress fits any terminal`() {
+    for columns in 1...100 {
+      for share in [0, 0.004, 0.5, 1] {
+        let line = Progress.line("counting", share, columns: columns)
+        #expect(line.count < columns && (columns < 7 || line.hasSuffix(" %")))
+      }
+    }
+    #expect(
+      Progress.line("counting", 0.5, columns: 80)
+        == "counting " + String(repeating: "━", count: 12) + String(repeating: "─", count: 12)
+        + " 50 %")
+  }
 }

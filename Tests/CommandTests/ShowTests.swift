@@ -111,4 +111,20 @@ import Testing
     #expect(throws: CheckpointError.self) { _ = try PNG.encode([], width: 0, height: 0) }
     #expect(throws: CheckpointError.self) { _ = try PNG.encode([1, 2], width: 1, height: 1) }
   }
+
+  /// Their range is more than a number can say.
+  @Test(arguments: ["--heat", "--hist"]) func `the largest numbers of both signs are drawn`(
+    option: String
+  ) throws {
+    let folder = try TemporaryFolder()
+    let header = #"{"x":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#
+    let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { [UInt8]($0) }
+    let numbers = [-1.7e308, 1.7e308].withUnsafeBytes { [UInt8]($0) }
+    let path = try folder.file("x.safetensors", length + header.utf8 + numbers)
+    let image = folder.file("x.png")
+    let result = try Command.run("show", path, option, "--bins", "4", "-o", image)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.output.contains("-1.7e+308") && !result.output.contains("inf"))
+    #expect(try File.contents(of: image).count > 60)
+  }
 }

@@ -54,7 +54,12 @@ public struct Histogram: Sendable {
       self.low = low
       width = high * unit - low * unit
       let step = width / Double(bins) / unit
-      edges = (0..<bins).map { Double($0) * step + low } + [high]
+      let isWide = unit < 1
+      edges =
+        (0..<bins).map { index in
+          let share = Double(index) / Double(bins)
+          return isWide ? low * (1 - share) + high * share : Double(index) * step + low
+        } + [high]
     }
 
     func bin(of value: Double) -> Int {

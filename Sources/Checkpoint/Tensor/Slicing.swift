@@ -23,16 +23,17 @@ public struct Slicing: Sendable, Equatable {
         .usage, Place(member: "slice \"\(text)\""), reason,
         hint: "for example 0:4,:8 or -1,... or ::2, as NumPy takes them")
     }
-    var body = text.filter { !$0.isWhitespace }[...]
+    var body = Slicing.trimmed(text[...])
     if body.hasPrefix("["), body.hasSuffix("]") { body = body.dropFirst().dropLast() }
     var items: [Item] = []
     for part in body.isEmpty ? [] : body.split(separator: ",", omittingEmptySubsequences: false) {
+      let part = Slicing.trimmed(part)
       if part == "..." || part.lowercased() == "ellipsis" {
         guard !items.contains(.ellipsis) else { throw fail("has more than one ...") }
         items.append(.ellipsis)
         continue
       }
-      if let index = Int(part) {
+      if let index = Slicing.number(part) {
         items.append(.index(index))
         continue
       }
@@ -44,16 +45,33 @@ public struct Slicing: Sendable, Equatable {
       }
       var numbers: [Int?] = []
       for field in fields {
-        guard field.isEmpty || Int(field) != nil else {
+        let field = Slicing.trimmed(field)
+        let number = Slicing.number(field)
+        guard field.isEmpty || number != nil else {
           throw fail("\"\(field)\" is no whole number")
         }
-        numbers.append(Int(field))
+        numbers.append(number)
       }
       let step = numbers.count > 2 ? numbers[2] ?? 1 : 1
-      guard step != 0, step != Int.min else { throw fail("has a step of \(step)") }
+      guard step != 0 else { throw fail("has a step of 0") }
       items.append(.range(start: numbers[0], stop: numbers[1], step: step))
     }
     self.items = items
+  }
+
+  private static func trimmed(_ text: Substring) -> Substring {
+    let end = text.lastIndex { !$0.isWhitespace }.map(text.index(after:)) ?? text.startIndex
+    return text[..<end].drop(while: \.isWhitespace)
+  }
+
+  /// A whole number; one beyond what an index can be is as far as it can be, as NumPy takes it.
+  private static func number(_ text: Substring) -> Int? {
+    if let number = Int(text) { return max(number, -Int.max) }
+    let digits = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text
+    guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+      return nil
+    }
+    return text.hasPrefix("-") ? -Int.max : Int.max
   }
 
   /// The elements of a tensor of that shape.

@@ -91,7 +91,7 @@ struct HeatMap {
     func shade(_ value: Double) -> String {
       guard !value.isNaN else { return "!" }
       let strength = isDiverging ? abs(2 * share(value) - 1) : share(value)
-      return [" ", "░", "▒", "▓", "█"][min(4, max(0, Int(strength * 5)))]
+      return [" ", "░", "▒", "▓", "█"][Int(min(4, max(0, strength * 5)))]
     }
   }
 
@@ -162,7 +162,7 @@ struct HeatMap {
     var bar = ""
     for step in 0..<steps {
       let share = (Double(step) + 0.5) / Double(steps)
-      let value = scale.low + (scale.high - scale.low) * share
+      let value = scale.low * (1 - share) + scale.high * share
       bar +=
         terminal.colored
         ? "\u{1b}[48;\(scale.colour(value).parameters(on: terminal))m " : scale.shade(value)

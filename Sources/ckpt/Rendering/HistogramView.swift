@@ -84,7 +84,8 @@ struct HistogramView {
     }
     canvas.fill(0..<width, height - 2..<height, Colour(90, 90, 90))
     if let first = histogram.edges.first, let last = histogram.edges.last, first < 0, last > 0 {
-      let place = Int(-first / (last - first) * Double(width))
+      // Halves, because the whole may be more than a number can say.
+      let place = Int(-first / 2 / (last / 2 - first / 2) * Double(width))
       canvas.fill(place..<min(width, place + 1), 0..<height, Colour(160, 160, 160))
     }
     return try canvas.png()
@@ -105,11 +106,12 @@ enum Ticks {
     return edges.map { Text.decimal($0, decimals) }
   }
 
-  /// Four digits.
+  /// About four digits.
   static func short(_ value: Double) -> String {
+    let size = value.magnitude
     let text = ArrayText(
       .floats([value], .double), shape: [], isSummary: false,
-      precision: value.magnitude >= 1000 ? 0 : value.magnitude >= 1 ? 3 : 4
+      precision: size >= 1e8 ? 3 : size >= 1000 ? 0 : size >= 1 ? 3 : 4
     ).text
     return text.hasSuffix(".") ? String(text.dropLast()) : text
   }

@@ -1,7 +1,8 @@
 import Glibc
 import Synchronization
 
-/// A bar on standard error for work that takes long; silent unless that is a terminal.
+/// A bar on standard error for work that takes long; silent unless that is a terminal that can take a line
+/// back.
 ///
 /// It appears after half a second, so that quick work leaves no trace, and goes when the value does.
 final class Progress: Sendable {
@@ -15,7 +16,8 @@ final class Progress: Sendable {
   init(_ label: String, total: Int, quiet: Bool = false) {
     self.label = label
     self.total = total
-    isShown = isatty(STDERR_FILENO) == 1 && !quiet && total > 0
+    isShown =
+      isatty(STDERR_FILENO) == 1 && Terminal.environment("TERM") != "dumb" && !quiet && total > 0
     let now = Progress.now
     state = Mutex((now, now, false))
   }
@@ -32,11 +34,21 @@ final class Progress: Sendable {
       let now = Progress.now
       guard now - state.start > 0.5, now - state.last > 0.1 else { return }
       (state.last, state.drawn) = (now, true)
-      let share = min(1, Double(sum) / Double(total))
-      let filled = Int(share * 24)
-      let bar = String(repeating: "━", count: filled) + String(repeating: "─", count: 24 - filled)
-      Progress.write("\r\(label) \(bar) \(Int(share * 100)) %\u{1b}[K")
+      let line = Progress.line(
+        label, min(1, Double(sum) / Double(total)), columns: Terminal.error.columns ?? 80)
+      Progress.write("\r\(line)\u{1b}[K")
     }
+  }
+
+  /// What is drawn of a share from 0 to 1; a line that wraps could not be taken back.
+  static func line(_ label: String, _ share: Double, columns: Int) -> String {
+    let percent = "\(Int(share * 100)) %"
+    let length = max(0, min(24, columns - label.count - " 100 %".count - 2))
+    let filled = Int(share * Double(length))
+    let bar =
+      String(repeating: "━", count: filled) + String(repeating: "─", count: length - filled)
+    let line = [label, bar, percent].filter { !$0.isEmpty }.joined(separator: " ")
+    return line.count < columns ? line : String(percent.prefix(max(0, columns - 1)))
   }
 
   private static var now: Double {

@@ -47,17 +47,18 @@ enum StatisticsColumn: String, CaseIterable {
   var header: String { self == .norm ? "L2" : rawValue }
   var alignment: Table.Alignment { self == .histogram ? .left : .right }
 
-  /// The columns, the most important first, of which a terminal shows as many as there is room for.
+  /// The columns, the most important first, of which a terminal shows as many as there is room for; some
+  /// say little without one another.
   ///
   /// What is odd and found comes before everything, and what is not found comes last.
-  static func ranked(_ all: [Statistics]) -> [StatisticsColumn] {
+  static func ranked(_ all: [Statistics]) -> [[StatisticsColumn]] {
     let odd: [(column: StatisticsColumn, isFound: Bool)] = [
       (.nan, all.contains { $0.nan > 0 }), (.inf, all.contains { $0.infinite > 0 }),
       (.subnormal, all.contains { $0.subnormals > 0 }),
     ]
-    return odd.filter(\.isFound).map(\.column)
-      + [.std, .histogram, .min, .max, .mean, .norm, .median, .zeros, .p1, .p99]
-      + odd.filter { !$0.isFound }.map(\.column)
+    return odd.filter(\.isFound).map { [$0.column] }
+      + [[.std], [.histogram], [.min, .max], [.mean], [.norm], [.median], [.zeros], [.p1, .p99]]
+      + odd.filter { !$0.isFound }.map { [$0.column] }
   }
 
   /// What an estimate begins with.
