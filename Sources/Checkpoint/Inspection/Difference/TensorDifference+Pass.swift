@@ -321,9 +321,11 @@ private struct DifferencePass: Sendable {
     default: return
     }
     (result.numbers.differing, result.numbers.beyond, result.numbers.largest) = (0, 0, 0)
+    result.numbers.squared_difference = 0
     var largest: UInt64 = 0
     for (index, gap) in gaps.enumerated() where gap > 0 {
       result.numbers.differing += 1
+      result.numbers.squared_difference += Double(gap) * Double(gap)
       if Double(gap) > tolerance.absolute + tolerance.relative * b[index].magnitude {
         result.numbers.beyond += 1
       }
