@@ -372,7 +372,18 @@ def check_difference(browser):
         require('[3, 5]' in detail, 'the place of the largest difference is not said')
         page.filter('differing>0')
         require(len(page.rows()) == 3, 'differing>0 finds %d' % len(page.rows()))
+    check_shared(browser)
     return '%d pairs, %d numbers' % (len(said['pairs']), compared)
+
+
+def check_shared(browser):
+    """Beside an untied copy a shared tensor has several rows, but its bytes count once."""
+    shared, untied = FIXTURES / 'tiny-albert/weights.h5', place('browser', 'untied')
+    ckpt('convert', shared, untied, '--to', 'huggingface', '--apply', 'untie', '--no-verify', '--overwrite')
+    path, _ = report('untied', shared, untied)
+    with Page(browser, path) as page:
+        titles = page.tab.eval_on_selector_all('#sizes-map g g title', 'nodes => nodes.map(node => node.textContent)')
+        require(titles and len(set(titles)) == len(titles), '%d areas of %d tensors' % (len(titles), len(set(titles))))
 
 
 def check_hostile(browser):

@@ -82,8 +82,9 @@ public struct TensorDifference: Sendable {
   /// Whether there are places where both are finite, if any number is, and Float64 holds the squares of what
   /// stands there: those of numbers beyond 1e154 are infinite, and below 1e-162 zero.
   var holdsSquares: Bool {
-    squaredFirst.isFinite && squaredSecond.isFinite && squaredDifference.isFinite
+    let differing = differing - nanInFirst - nanInSecond - infinite
+    return squaredFirst.isFinite && squaredSecond.isFinite && squaredDifference.isFinite
       && (squaredFirst > 0 || peakOfFirst == 0) && (squaredSecond > 0 || peakOfSecond == 0)
-      && (squaredDifference > 0 || largest == 0)
+      && (squaredDifference > 0 || differing == 0 || unmeasured != nil)
   }
 }

@@ -165,7 +165,9 @@ function squarify(items, x, y, width, height, place) {
 
 function sizesSection() {
   const groups = new Map();
-  const own = data.tensors.filter(tensor => tensor.state !== 'only in the second');
+  // A tensor that several layers share has a row for each of them, but its bytes are stored once.
+  const seen = new Set();
+  const own = data.tensors.filter(tensor => tensor.state !== 'only in the second' && !seen.has(tensor.name) && seen.add(tensor.name));
   for (const tensor of own) {
     const key = parcelOf(tensor);
     if (!groups.has(key)) groups.set(key, {name: key, size: 0, tensors: []});
