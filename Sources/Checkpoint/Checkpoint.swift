@@ -32,6 +32,12 @@ public struct Checkpoint: Sendable {
   /// All tensors, in file order.
   public var tensors: [Tensor] { groups.flatMap(\.tensors) }
 
+  /// Elements of all tensors.
+  public var elementCount: Int { tensors.reduce(0) { $0 + $1.shape.count } }
+
+  /// Bytes of all tensors.
+  public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
   /// The value of a text attribute of the file.
   public func text(_ name: String) -> String? {
     attributes.first { $0.name == name }?.text

@@ -64,6 +64,13 @@ public struct Model: Sendable {
     weights.first { $0.name == name }
   }
 
+  /// The weights that each stored tensor holds, in the architecture's order.
+  public var canonicalNames: [String: [String]] {
+    weights.reduce(into: [:]) { names, weight in
+      for source in weight.sources { names[source, default: []].append(weight.name) }
+    }
+  }
+
   /// The weight of a name that the architecture has.
   ///
   /// - Throws: ``CheckpointError`` of kind `mismatch` where it is missing.

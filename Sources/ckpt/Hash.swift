@@ -38,12 +38,11 @@ struct Hash: ParsableCommand, JSONCommand {
     var reading = ModelReader.Options()
     reading.format = format
     let checkpoint = try Opening(model, options: reading).checkpoint
-    let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
-    let progress = Progress("hashing", total: bytes, quiet: output.quiet)
+    let progress = Progress("hashing", total: checkpoint.byteCount, quiet: output.quiet)
     let content = try ContentHash(checkpoint) { progress.add($0) }
-    if let manifest {
-      let report = HashCheckReport(manifest, content)
-      if output.json { print(report.json.pretty) } else { report.print(quiet: output.quiet) }
+    let check = manifest.map { HashCheckReport($0, content) }
+    if let check {
+      if output.json { print(check.json.pretty) } else { check.print(quiet: output.quiet) }
     } else if output.json {
       print(json(content).pretty)
     } else {
@@ -52,7 +51,7 @@ struct Hash: ParsableCommand, JSONCommand {
     for entry in checkpoint.unreadable where !output.json {
       Terminal.printError("warning: \(entry.name) is left out: \(entry.reason)")
     }
-    if let manifest, !HashComparison(manifest, content).isEqual { throw ExitCode(1) }
+    if let check, !check.isEqual { throw ExitCode(1) }
   }
 
   private func render(_ content: ContentHash) {
@@ -92,6 +91,8 @@ struct HashCheckReport {
     self.content = content
     comparison = HashComparison(manifest, content)
   }
+
+  var isEqual: Bool { comparison.isEqual }
 
   func print(quiet: Bool) {
     let terminal = Terminal.output

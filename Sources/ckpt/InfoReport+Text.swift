@@ -22,7 +22,7 @@ extension InfoReport {
   /// What it is in one line, and whether there is something to read below.
   private func headline(_ screen: Screen) -> [String] {
     let parameters = composition.parameters(.trainable) + composition.parameters(.fixed)
-    let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+    let bytes = checkpoint.byteCount
     let parts = [
       (model ?? understanding.outline)?.architecture.family ?? "no known family",
       Text.plural(parameters, "parameter"),

@@ -36,8 +36,8 @@ struct InfoReport {
     self.vocabulary = vocabulary
     composition = Composition(checkpoint, model: model)
     provenance = Provenance(checkpoint, configuration: opening.configuration?.json)
-    let bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
-    let progress = readingNumbers ? Progress("reading", total: bytes, quiet: quiet) : nil
+    let progress =
+      readingNumbers ? Progress("reading", total: checkpoint.byteCount, quiet: quiet) : nil
     health = Health(
       checkpoint, composition, model: model, isComplete: understanding.model != nil,
       vocabulary: vocabulary, readingNumbers: readingNumbers, progress: { progress?.add($0) })
@@ -75,8 +75,8 @@ extension InfoReport {
     var json = JSON.object([
       .init("path", .string(checkpoint.path)),
       .init("format", .string(checkpoint.format)),
-      .init("parameters", .number(checkpoint.tensors.reduce(0) { $0 + $1.shape.count })),
-      .init("bytes", .number(checkpoint.tensors.reduce(0) { $0 + $1.byteCount })),
+      .init("parameters", .number(checkpoint.elementCount)),
+      .init("bytes", .number(checkpoint.byteCount)),
       .init("tensors", .number(checkpoint.tensors.count)),
       .init(
         "dtypes",

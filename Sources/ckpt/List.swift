@@ -61,16 +61,12 @@ struct List: ParsableCommand, JSONCommand {
   }
 
   private func entries(_ opening: Opening) throws -> [ListEntry] {
-    var canonicalNames: [String: String] = [:]
-    if canonical {
-      for weight in try opening.model().weights {
-        for source in weight.sources { canonicalNames[source] = weight.name }
-      }
-    }
+    let canonicalNames = try canonical ? opening.model().canonicalNames : [:]
     let patterns = globs.map { Glob($0) }
     return opening.checkpoint.groups.flatMap { group in
       group.tensors.map { tensor in
-        let name = ([tensor.name] + tensor.aliases).lazy.compactMap { canonicalNames[$0] }.first
+        let name = ([tensor.name] + tensor.aliases).lazy.compactMap { canonicalNames[$0]?.last }
+          .first
         return ListEntry(tensor: tensor, group: group.name, canonical: name)
       }
     }.filter { entry in

@@ -37,12 +37,7 @@ struct HDF5Chunks {
 
   /// The chunk that begins with element `position` in C order.
   func chunk(at position: Int) -> Chunk {
-    var rest = position
-    var start: [Int] = []
-    for stride in shape.strides {
-      start.append(rest / stride)
-      rest %= stride
-    }
+    let start = shape.coordinates(of: position)
     var own = extents
     if shape.rank > 0 { own[axis] = min(own[axis], shape[axis] - start[axis]) }
     return Chunk(start: start, extents: own)

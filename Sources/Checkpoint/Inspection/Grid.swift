@@ -42,7 +42,7 @@ public struct Grid: Sendable {
     self.height = min(rows, max(1, height))
     let layout = Layout(rows: rows, columns: columns, width: self.width, height: self.height)
     let parts = tensor.parts()
-    let isComplex = tensor.dtype == .c64 || tensor.dtype == .c128
+    let isComplex = tensor.dtype.isComplex
     let found = try Parallel.map(parts.count, with: { Window() }) {
       (index, window) throws(CheckpointError) in
       var band: Band?

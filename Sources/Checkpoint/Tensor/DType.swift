@@ -85,6 +85,15 @@ public enum DType: String, Sendable, CaseIterable, Codable {
   /// Whether an element takes fewer bits than f32's.
   public var isNarrowerThanF32: Bool { block.bytes < 4 * block.elements }
 
+  /// Whether elements are pairs of a real and an imaginary part.
+  var isComplex: Bool { self == .c64 || self == .c128 }
+
+  /// Numbers of an element, by which statistics and differences go.
+  var numbersPerElement: Int { isComplex ? 2 : 1 }
+
+  /// Whether elements are numbers, or pairs of them, that ckpt can decode.
+  var isDecodable: Bool { !isQuantized || Quantization.decodes(self) }
+
   /// Whether each element is a floating-point number of whole bytes that can be converted into
   /// another.
   public var isFloat: Bool {

@@ -169,7 +169,7 @@ public enum Elements {
   }
 
   /// Copies whole elements; the host is little-endian, as every platform of the package is.
-  static func load<T: BitwiseCopyable>(_ bytes: [UInt8], _: T.Type) -> [T] {
+  public static func load<T: BitwiseCopyable>(_ bytes: [UInt8], _: T.Type) -> [T] {
     let count = bytes.count / MemoryLayout<T>.size
     return unsafe [T](unsafeUninitializedCapacity: count) { buffer, initialized in
       // The buffer holds `count` elements, and `bytes` at least as many bytes.

@@ -39,6 +39,15 @@ public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomString
     return strides
   }
 
+  /// The index of the element at a place in C order.
+  public func coordinates(of place: Int) -> [Int] {
+    var rest = place
+    return strides.map { stride in
+      defer { rest %= max(1, stride) }
+      return rest / max(1, stride)
+    }
+  }
+
   /// Column-major strides in elements, as Fortran keeps arrays.
   public var fortranStrides: [Int] {
     var step = 1

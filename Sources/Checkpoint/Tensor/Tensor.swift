@@ -140,7 +140,7 @@ public struct Tensor: Sendable {
   }
 
   private func checkDecodable() throws(CheckpointError) {
-    guard dtype != .c64, dtype != .c128, !dtype.isQuantized || Quantization.decodes(dtype) else {
+    guard !dtype.isComplex, dtype.isDecodable else {
       throw CheckpointError(
         .unsupported, .tensor(name), "elements of type \(dtype.rawValue) are no real numbers here")
     }

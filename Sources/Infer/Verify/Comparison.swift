@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// How two arrays that should be equal differ.
 public struct Comparison: Sendable, Equatable {
   /// The value's name in the source, and in the result where it differs.
@@ -65,16 +67,8 @@ public struct Comparison: Sendable, Equatable {
     relative = largest == 0 ? 0 : peak == 0 ? .infinity : largest / peak
     cosine =
       normA == 0 && normB == 0 ? 1 : min(1, dot / max((normA * normB).squareRoot(), 1e-300))
-    index = Comparison.coordinates(of: place, in: a.shape)
+    index = Shape(a.shape).coordinates(of: place)
     argmaxAgreement = Comparison.agreement(a, b)
-  }
-
-  private static func coordinates(of place: Int, in shape: [Int]) -> [Int] {
-    var rest = place
-    return shape.reversed().map { extent in
-      defer { rest /= max(extent, 1) }
-      return rest % max(extent, 1)
-    }.reversed()
   }
 
   private static func agreement<Scalar>(_ a: NDArray<Scalar>, _ b: NDArray<Scalar>) -> Double {

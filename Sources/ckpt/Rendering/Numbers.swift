@@ -44,28 +44,18 @@ enum Numbers {
 
   /// - Parameter bytes: canonical bytes of elements of that type.
   init(_ bytes: [UInt8], as dtype: DType, count: Int) {
-    func all<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type) -> [T] {
-      let size = MemoryLayout<T>.size
-      return (0..<count).map { index in
-        var value: T = 0
-        for byte in (0..<size).reversed() {
-          value = value << 8 | T(truncatingIfNeeded: bytes[index * size + byte])
-        }
-        return value
-      }
-    }
     func each(_ values: [Double], _ part: Int) -> [Double] {
       stride(from: part, to: values.count, by: 2).map { values[$0] }
     }
     switch dtype {
     case .i8: self = .integers(bytes.map { Int64(Int8(bitPattern: $0)) })
     case .u8: self = .unsigned(bytes.map { UInt64($0) })
-    case .i16: self = .integers(all(UInt16.self).map { Int64(Int16(bitPattern: $0)) })
-    case .u16: self = .unsigned(all(UInt16.self).map { UInt64($0) })
-    case .i32: self = .integers(all(UInt32.self).map { Int64(Int32(bitPattern: $0)) })
-    case .u32: self = .unsigned(all(UInt32.self).map { UInt64($0) })
-    case .i64: self = .integers(all(UInt64.self).map { Int64(bitPattern: $0) })
-    case .u64: self = .unsigned(all(UInt64.self))
+    case .i16: self = .integers(Elements.load(bytes, Int16.self).map { Int64($0) })
+    case .u16: self = .unsigned(Elements.load(bytes, UInt16.self).map { UInt64($0) })
+    case .i32: self = .integers(Elements.load(bytes, Int32.self).map { Int64($0) })
+    case .u32: self = .unsigned(Elements.load(bytes, UInt32.self).map { UInt64($0) })
+    case .i64: self = .integers(Elements.load(bytes, Int64.self).map { Int64($0) })
+    case .u64: self = .unsigned(Elements.load(bytes, UInt64.self))
     case .bool: self = .bools(bytes.map { $0 != 0 })
     case .c64, .c128:
       let parts: [Double] = Elements.decode(bytes, as: dtype)

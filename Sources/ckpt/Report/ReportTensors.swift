@@ -19,13 +19,10 @@ struct ReportTensors {
 
   init(_ info: InfoReport) {
     let model = info.model
-    var canonical: [String: [String]] = [:]
+    let canonical = model?.canonicalNames ?? [:]
     var orders: [String: Int] = [:]
     for (order, weight) in (model?.weights ?? []).enumerated() {
-      for source in weight.sources {
-        canonical[source, default: []].append(weight.name)
-        orders[source] = orders[source] ?? order
-      }
+      for source in weight.sources { orders[source] = orders[source] ?? order }
     }
     var notes: [String: String] = [:]
     for entry in (model?.left ?? []) + (model?.redundant ?? []) {
@@ -37,11 +34,11 @@ struct ReportTensors {
     for (name, role) in info.composition.roles where role == .optimizer {
       notes[name] = notes[name] ?? "optimizer state"
     }
-    let (known, places, reasons) = (canonical, orders, notes)
+    let (places, reasons) = (orders, notes)
     rows = info.checkpoint.groups.flatMap { group in
       group.tensors.map { tensor in
         Row(
-          tensor: tensor, group: group.name, canonical: known[tensor.name] ?? [],
+          tensor: tensor, group: group.name, canonical: canonical[tensor.name] ?? [],
           order: places[tensor.name], note: reasons[tensor.name] ?? "",
           statistics: info.health.statistics[tensor.name])
       }

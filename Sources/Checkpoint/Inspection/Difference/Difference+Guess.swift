@@ -21,9 +21,7 @@ struct DifferenceGuess {
   ) throws(CheckpointError) {
     self.options = options
     func fingerprints(_ members: [Member]) throws(CheckpointError) -> [Suspect] {
-      let able = members.filter {
-        !$0.tensor.dtype.isQuantized || Quantization.decodes($0.tensor.dtype)
-      }
+      let able = members.filter(\.tensor.dtype.isDecodable)
       let numbers = try Statistics.of(
         able.map(\.tensor), threads: options.threads, progress: progress)
       return zip(able, numbers).map { Suspect(member: $0, numbers: $1) }

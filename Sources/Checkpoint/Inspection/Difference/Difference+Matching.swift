@@ -159,8 +159,8 @@ extension CheckpointDifference.Side {
     dialect = model?.dialect
     family = model?.architecture.family
     tensors = checkpoint.tensors.count
-    parameters = checkpoint.tensors.reduce(0) { $0 + $1.shape.count }
-    bytes = checkpoint.tensors.reduce(0) { $0 + $1.byteCount }
+    parameters = checkpoint.elementCount
+    bytes = checkpoint.byteCount
     var sizes: [DType: Int] = [:]
     for tensor in checkpoint.tensors { sizes[tensor.dtype, default: 0] += tensor.byteCount }
     dtypes = sizes.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }.map(\.key)

@@ -5,7 +5,7 @@ final class DifferenceSource {
   private var checksum: ChecksumState?
 
   /// Bytes up to which what lies out of order is gathered as a whole.
-  private static let gathered = 16 << 20
+  static let gathered = 16 << 20
 
   init(_ tensor: Tensor) throws(CheckpointError) {
     self.tensor = tensor
@@ -59,9 +59,6 @@ final class DifferenceSource {
 }
 
 extension DType {
-  /// Whether elements are pairs of a real and an imaginary part.
-  var isComplex: Bool { self == .c64 || self == .c128 }
-
   /// Whether elements are integers or truth values.
   var isInteger: Bool {
     switch self {

@@ -87,7 +87,6 @@ private struct DifferencePass: Sendable {
 
   /// Elements of which both have whole blocks.
   private var unit: Int { max(first.dtype.block.elements, second.dtype.block.elements) }
-  private var numbersPerElement: Int { first.dtype.isComplex ? 2 : 1 }
 
   init(_ first: Tensor, _ second: Tensor, _ tolerance: CheckpointDifference.Tolerance) {
     isTurned = first.liesByColumns && second.liesByColumns
@@ -95,31 +94,20 @@ private struct DifferencePass: Sendable {
     self.second = isTurned ? second.transposed() : second
     self.tolerance = tolerance
     let (a, b) = (first.dtype, second.dtype)
-    func loops(_ dtype: DType) -> ckpt_numbers? {
-      switch dtype {
-      case .f32, .c64: CKPT_F32
-      case .f64, .c128: CKPT_F64
-      case .f16: CKPT_F16
-      case .bf16: CKPT_BF16
-      default: nil
-      }
-    }
-    type = a == b ? loops(a) : nil
+    type = a == b ? ckpt_numbers(a) : nil
     isHalf = (a == .f32 && [.f16, .bf16].contains(b)) || (b == .f32 && [.f16, .bf16].contains(a))
-    types = (loops(a) ?? CKPT_F64, loops(b) ?? CKPT_F64)
+    types = (ckpt_numbers(a) ?? CKPT_F64, ckpt_numbers(b) ?? CKPT_F64)
     let order = a.precision < b.precision ? a : b
     narrower =
       a != b && !a.isComplex && !b.isComplex
         && (order.isFloat || (order.isQuantized && Quantization.encodes(order)))
       ? order : nil
     isDecodable =
-      [a, b].allSatisfy { !$0.isQuantized || Quantization.decodes($0) }
-      && a.isComplex == b.isComplex
+      a.isDecodable && b.isDecodable && a.isComplex == b.isComplex
   }
 
-  /// Elements that are compared at once, and tensors up to this many bytes that are gathered as a whole.
+  /// Bytes that are compared at once.
   private static let step = 2 << 20
-  private static let gathered = 16 << 20
 
   /// Ranges of elements that may be read apart.
   var parts: [Range<Int>] {
@@ -127,7 +115,7 @@ private struct DifferencePass: Sendable {
     guard count > 0 else { return [] }
     let isApart = [first, second].allSatisfy { tensor in
       tensor.payload.isWindowed && tensor.payload.checksum == nil
-        && (tensor.payload.slice != nil || tensor.byteCount > Self.gathered)
+        && (tensor.payload.slice != nil || tensor.byteCount > DifferenceSource.gathered)
     }
     let step = isApart ? self.step : count
     return stride(from: 0, to: count, by: step).map { $0..<min(count, $0 + step) }
@@ -183,7 +171,7 @@ private struct DifferencePass: Sendable {
   ) -> DifferencePart {
     var result = DifferencePart()
     result.sameBytes = first.dtype == second.dtype && Window.equal(x, y)
-    let start = place * numbersPerElement
+    let start = place * first.dtype.numbersPerElement
     if !isDecodable {
       if !result.sameBytes { result.numbers.differing = UInt64(count) }
       result.isRounded = false
@@ -266,7 +254,7 @@ private struct DifferencePass: Sendable {
     let (left, right) = unsafe (
       x.withUnsafeBytes { unsafe [UInt8]($0) }, y.withUnsafeBytes { unsafe [UInt8]($0) }
     )
-    let number = count * numbersPerElement
+    let number = count * first.dtype.numbersPerElement
     // A packed type's last block may be begun only.
     let a = [Double](Elements.decode(left, as: first.dtype).prefix(number))
     let b = [Double](Elements.decode(right, as: second.dtype).prefix(number))
@@ -363,7 +351,7 @@ private struct DifferencePass: Sendable {
     let hasUnits = type != nil
     let values = hasMismatch ? part.mismatch : part.worst
     return TensorDifference(
-      count: first.shape.count * numbersPerElement,
+      count: first.shape.count * first.dtype.numbersPerElement,
       isIdentical: first.dtype == second.dtype ? part.sameBytes : !isDifferent && isDecodable,
       differing: Int(numbers.differing),
       beyond: Int(isDecodable ? numbers.beyond : numbers.differing),
@@ -390,12 +378,7 @@ private struct DifferencePass: Sendable {
 
   /// By axis, in the shape that the first had when it was given.
   private func index(of number: Int) -> [Int] {
-    var rest = number / numbersPerElement
-    var index: [Int] = []
-    for extent in first.shape.extents.reversed() {
-      index.append(rest % max(extent, 1))
-      rest /= max(extent, 1)
-    }
-    return isTurned ? index : index.reversed()
+    let index = first.shape.coordinates(of: number / first.dtype.numbersPerElement)
+    return isTurned ? index.reversed() : index
   }
 }

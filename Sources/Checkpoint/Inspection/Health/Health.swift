@@ -88,10 +88,7 @@ public struct Health: Sendable {
   ) {
     addUnreadable(checkpoint.unreadable)
     if let model, isComplete { checkWeights(of: model) }
-    var canonical: [String: [String]] = [:]
-    for weight in model?.weights ?? [] {
-      for source in weight.sources { canonical[source, default: []].append(weight.name) }
-    }
+    let canonical = model?.canonicalNames ?? [:]
     var entries = checkpoint.tensors.map {
       Entry(
         tensor: $0, role: composition.roles[$0.name] ?? .trainable,

@@ -19,7 +19,7 @@ extension Health {
       guard [.f64, .f32, .bf16].contains(entry.tensor.dtype) else { continue }
       sums.wide += found.count
       sums.isExact = sums.isExact && found.isExact
-      let scale = Double(found.finite) / Double(max(1, found.sample.count))
+      let scale = Double(found.finite) / Double(max(1, found.sampleCount))
       for value in found.sample where value != 0 && abs(value) < Health.leastNormalHalf {
         // Half of the least subnormal number is a tie, which goes to the even zero.
         if abs(value) <= Health.vanishing {
@@ -59,7 +59,7 @@ extension Health {
       let names = found.map(\.0.tensor.name)
       concerns.append(
         Concern(
-          .float16Overflow, names, index: first.map { Health.index($0, in: entry.tensor.shape) },
+          .float16Overflow, names, index: first.map { entry.tensor.shape.coordinates(of: $0) },
           numbers: [.init("numbers", Double(count)), .init("largest", largest)],
           "\(isMany ? NamePattern(pattern: group.pattern, names: names).counted : names[0]) "
             + "\(isMany ? "hold" : "holds") \(count) \(count == 1 ? "number" : "numbers") beyond "
@@ -86,7 +86,7 @@ extension Health {
       let all = found.reduce(0) { $0 + ($1.statistics?.count ?? 0) }
       guard let tensor = found.first?.tensor else { continue }
       let place = Health.count(in: tensor, stoppingAtFirst: true) { !$0.isFinite }.first
-      let index = place.map { Health.index($0, in: tensor.shape) }
+      let index = place.map { tensor.shape.coordinates(of: $0) }
       let what = [(nan, "NaN"), (infinite, "infinite")].filter { $0.0 > 0 }
         .map { "\($0.0) \($0.1)" }.joined(separator: " and ")
       let first = index.map {
@@ -197,28 +197,17 @@ extension Health {
     in tensor: Tensor, stoppingAtFirst: Bool = false, _ condition: (Double) -> Bool
   ) -> (count: Int, first: Int?) {
     var (count, first): (Int, Int?) = (0, nil)
-    let block = tensor.dtype.block
     let window = Window()
     for part in tensor.parts() where !(stoppingAtFirst && first != nil) {
-      try? tensor.read(part, through: window) { offset, bytes in
+      try? tensor.numbers(part, through: window) { start, numbers in
         guard !(stoppingAtFirst && first != nil) else { return }
-        let numbers: [Double] = Elements.decode(
-          unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }, as: tensor.dtype)
         for (place, number) in numbers.enumerated() where condition(number) {
           count += 1
-          if first == nil { first = offset / block.bytes * block.elements + place }
+          if first == nil { first = (start + place) / tensor.dtype.numbersPerElement }
         }
       }
     }
     return (count, first)
-  }
-
-  /// The index of an element by its place in C order.
-  static func index(_ place: Int, in shape: Shape) -> [Int] {
-    shape.strides.reduce(into: (place, [Int]())) { state, stride in
-      state.1.append(state.0 / max(1, stride))
-      state.0 %= max(1, stride)
-    }.1
   }
 
   /// A number for a sentence: four digits.

@@ -210,15 +210,9 @@ extension RowMark {
   private init(_ bytes: RawSpan, _ dtype: DType) {
     // The pointer is used inside the closure only, for as many numbers as its bytes hold.
     let found = unsafe bytes.withUnsafeBytes { raw -> ckpt_moments in
-      let type: ckpt_numbers? =
-        switch dtype {
-        case .f32: CKPT_F32
-        case .f64: CKPT_F64
-        case .f16: CKPT_F16
-        case .bf16: CKPT_BF16
-        default: nil
-        }
-      if let type { return unsafe ckpt_measure(type, raw.baseAddress, raw.count / dtype.size, 0) }
+      if let type = ckpt_numbers(dtype) {
+        return unsafe ckpt_measure(type, raw.baseAddress, raw.count / dtype.size, 0)
+      }
       let numbers: [Double] = Elements.decode(unsafe [UInt8](raw), as: dtype)
       return unsafe numbers.withUnsafeBytes {
         unsafe ckpt_measure(CKPT_F64, $0.baseAddress, numbers.count, 0)

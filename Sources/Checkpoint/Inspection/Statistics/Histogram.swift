@@ -80,11 +80,11 @@ extension Tensor {
     _ part: Range<Int>, through window: Window,
     _ body: (_ first: Int, _ values: [Double]) -> Void
   ) throws(CheckpointError) {
-    guard !dtype.isQuantized || Quantization.decodes(dtype) else {
+    guard dtype.isDecodable else {
       throw CheckpointError(.unsupported, .tensor(name), "\(dtype.rawValue) cannot be decoded")
     }
     let block = dtype.block
-    let perElement = dtype == .c64 || dtype == .c128 ? 2 : 1
+    let perElement = dtype.numbersPerElement
     let count = shape.count * perElement
     try read(part, through: window) { (offset, bytes) throws(CheckpointError) in
       let step = (256 << 10) / block.bytes * block.bytes

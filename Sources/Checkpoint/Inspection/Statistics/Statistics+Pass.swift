@@ -130,14 +130,7 @@ private struct TensorPass: Sendable {
 
   init(_ tensor: Tensor) {
     self.tensor = tensor
-    type =
-      switch tensor.dtype {
-      case .f32, .c64: CKPT_F32
-      case .f64, .c128: CKPT_F64
-      case .f16: CKPT_F16
-      case .bf16: CKPT_BF16
-      default: nil
-      }
+    type = ckpt_numbers(tensor.dtype)
     leastNormal = tensor.dtype.leastNormal
     isSingle = tensor.dtype == .c64 || DType.f32.holds(tensor.dtype)
     let block = tensor.dtype.block
@@ -147,17 +140,14 @@ private struct TensorPass: Sendable {
     part = (4 << 20) / piece * piece
   }
 
-  var isDecodable: Bool {
-    !tensor.dtype.isQuantized || Quantization.decodes(tensor.dtype)
-  }
-
-  private var perElement: Int { tensor.dtype == .c64 || tensor.dtype == .c128 ? 2 : 1 }
+  var isDecodable: Bool { tensor.dtype.isDecodable }
   /// Numbers, of which a complex element holds two.
-  private var count: Int { tensor.shape.count * perElement }
+  private var count: Int { tensor.shape.count * tensor.dtype.numbersPerElement }
 
   /// The place of the first number of the block at `offset`.
   private func place(at offset: Int) -> Int {
-    offset / tensor.dtype.block.bytes * tensor.dtype.block.elements * perElement
+    offset / tensor.dtype.block.bytes * tensor.dtype.block.elements
+      * tensor.dtype.numbersPerElement
   }
 
   func look(at range: Range<Int>, through window: Window) throws(CheckpointError) -> PartResult {
@@ -266,5 +256,18 @@ private struct TensorPass: Sendable {
     }
     return Statistics(
       all.moments, drawn: isSingle ? .singles(all.singles) : .doubles(all.doubles))
+  }
+}
+
+extension ckpt_numbers {
+  /// How the loops take the numbers of a type as they are stored; `nil` of those that are decoded for them.
+  init?(_ dtype: DType) {
+    switch dtype {
+    case .f32, .c64: self = CKPT_F32
+    case .f64, .c128: self = CKPT_F64
+    case .f16: self = CKPT_F16
+    case .bf16: self = CKPT_BF16
+    default: return nil
+    }
   }
 }
