@@ -63,7 +63,7 @@ function tensorsSection() {
     element('div', {class: 'controls'}, table.input, table.count),
     element('p', {class: 'keys'}, element('kbd', {}, '/'), ' filters by words and by numbers (', element('code', {}, data.change ? 'cosine<0.99' : 'std>0.05'), ', ', element('code', {}, data.change ? 'differing>0' : 'nan>0'), '). ', element('kbd', {}, '↑'), ' ', element('kbd', {}, '↓'), ' move, ', element('kbd', {}, 'Enter'), ' opens a row, ', element('kbd', {}, 'Esc'), ' closes. Headings sort.', data.tensors.some(tensor => tensor.sample) ? ' Quantiles and histograms of large tensors are of a sample of 4,096 numbers; all else is of every number.' : ''),
     table.frame);
-  new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) renderMore(); }, {root: table.frame, rootMargin: '800px'}).observe(table.end);
+  table.watch = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) renderMore(); }, {root: table.frame, rootMargin: '800px'});
   table.body.addEventListener('click', event => {
     const row = event.target.closest('tr.row');
     if (row && !getSelection().toString()) toggle(row);
@@ -135,6 +135,9 @@ function renderMore(most = batch) {
     if (table.open.has(row.index)) made.append(detailNode(row, node));
   }
   table.body.append(made);
+  // The watch tells of changes only. Who scrolls to the new end before its next look would see nothing follow; taken up anew, it tells what it sees.
+  table.watch.unobserve(table.end);
+  table.watch.observe(table.end);
   if (!table.body.querySelector('.name[tabindex="0"]')) table.body.querySelector('.name').tabIndex = 0;
 }
 
