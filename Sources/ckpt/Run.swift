@@ -29,17 +29,12 @@ struct Run: ParsableCommand, JSONCommand {
     help: "Also return inner values that match: layers.*.norm, Transformer-0-FeedForward.",
     completion: .values)
   var tap: [String] = []
-  @Option(
-    help: "What to do with text: \(TextTask.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var task: TextTask?
-  @Option(help: "fill-mask: candidates for each [MASK].") var topK = 5
-  @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
-  @Flag(help: "Keep upper case and accents of text.") var cased = false
-  @Option(help: "Texts per run.") var batch = 16
-  @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
+  @Option(help: "What to do with text.") var task: TaskName?
   @Option(help: "Compute by the plain reference: f32 or f64.") var reference: Precision?
   @Option(help: "Threads.") var threads: Int?
   @Flag(help: "Replace an existing output.") var overwrite = false
+  @OptionGroup var reading: TaskReading
+  @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
@@ -52,24 +47,25 @@ struct Run: ParsableCommand, JSONCommand {
     guard task != nil || texts.isEmpty else {
       throw ValidationError("Text needs --task; arrays come from --inputs.")
     }
-    guard batch > 0, topK > 0, threads.map({ $0 > 0 }) ?? true else {
-      throw ValidationError("--batch, --top-k and --threads must be positive.")
+    guard threads.map({ $0 > 0 }) ?? true else {
+      throw ValidationError("--threads must be positive.")
     }
   }
 
   func run() throws {
     let opening = try Opening(model, options: options.reading())
-    let model = try opening.model()
     if let inputs {
-      try run(model, on: inputs, opening)
-    } else {
-      try runTask(RunnableModel(model, mask: mask), model, opening)
+      try run(opening.model(), on: inputs, opening)
+    } else if let task {
+      let context = try TaskContext(
+        opening, tasks, threads: threads, outputs: outputs.map { ($0, overwrite) })
+      try answer(task.face, context)
     }
   }
 
   private func run(_ model: Model, on inputs: String, _ opening: Opening) throws {
     let given = try Arrays.read(inputs)
-    let runnable = try RunnableModel(model, mask: mask, inputs: given.keys)
+    let runnable = try RunnableModel(model, mask: tasks.text.mask, inputs: given.keys)
     let arrays = try TextInputs(
       named: given, padding: runnable.architecture.configuration.padding, for: runnable.graph)
     let taps = try runnable.taps(tap)

@@ -59,11 +59,11 @@ extension JSON {
     #expect(answers.count == fixture.lines.count && answers.count >= 600)
     for (line, answer) in zip(fixture.lines, answers) {
       let escaped = line.unicodeScalars.map { $0.escaped(asASCII: true) }.joined()
-      let encoded = try tokenizer.encode(line)
+      let encoded = try tokenizer.encoding(line)
       #expect(encoded.ids == answer.array?[1].numbers, "\(name): \(escaped)")
       #expect(encoded.segments.allSatisfy { $0 == 0 })
       // Compared by code points: Swift takes é and é for equal.
-      let tokens = ["[CLS]"] + tokenizer.tokens(line) + ["[SEP]"]
+      let tokens = ["[CLS]"] + tokenizer.pieces(line).map(\.token) + ["[SEP]"]
       let wanted = answer.array?[0].array?.compactMap(\.string) ?? []
       #expect(
         tokens.map { Array($0.unicodeScalars) } == wanted.map { Array($0.unicodeScalars) },
@@ -81,7 +81,7 @@ extension JSON {
     let answers = try #require(fixture.expected[name]?["pairs"]?.array)
     #expect(answers.count == fixture.pairs.count)
     for (pair, answer) in zip(fixture.pairs, answers) {
-      let encoded = try tokenizer.encode(pair.first, pair: pair.second, maxLength: pair.limit)
+      let encoded = try tokenizer.encoding(pair.first, pair: pair.second, maxLength: pair.limit)
       #expect(encoded.ids == answer.array?[0].numbers, "\(name): \(pair)")
       #expect(encoded.segments == answer.array?[1].numbers, "\(name): \(pair)")
     }
@@ -111,7 +111,7 @@ extension JSON {
         func seconds(_ count: Int) throws -> Double {
           let text = String(repeating: run, count: count / run.unicodeScalars.count)
           let start = clock()
-          _ = try tokenizer.encode(text)
+          _ = try tokenizer.encoding(text)
           return clock() - start
         }
         let short = try seconds(1_500)
@@ -132,14 +132,15 @@ extension JSON {
   func `a limit below the special tokens is an error, at it a frame`(mode: WordPiece.Mode) throws {
     let tokenizer = try TokenizerFixture.wordPiece(mode, lowercase: true)
     #expect(throws: TextError.limitTooSmall(1, least: 2)) {
-      try tokenizer.encode("hello", maxLength: 1)
+      try tokenizer.encoding("hello", maxLength: 1)
     }
     #expect(throws: TextError.limitTooSmall(2, least: 3)) {
-      try tokenizer.encode("hello", pair: "world", maxLength: 2)
+      try tokenizer.encoding("hello", pair: "world", maxLength: 2)
     }
-    #expect(try tokenizer.encode("hello", maxLength: 2).ids == [2, 3])
-    #expect(try tokenizer.encode("hello", pair: "world", maxLength: 3).ids == [2, 3, 3])
+    #expect(try tokenizer.encoding("hello", maxLength: 2).ids == [2, 3])
+    #expect(try tokenizer.encoding("hello", pair: "world", maxLength: 3).ids == [2, 3, 3])
     #expect(
-      try tokenizer.encode("", pair: "").segments == (mode == .transformers ? [0, 0] : [0, 0, 1]))
+      try tokenizer.encoding("", pair: "").segments
+        == (mode == .transformers ? [0, 0] : [0, 0, 1]))
   }
 }

@@ -1,20 +1,39 @@
 public import Checkpoint
 
-/// Text as a model's ids: the tokenizer that goes with a dialect, and batches within its limits.
+/// Text as a model's ids: the tokenizer that goes with a dialect, within the model's limits.
 public struct Tokenization: Sendable {
-  public let wordPiece: WordPiece
+  public let tokenizer: any Tokenizer
   /// What is odd about the vocabulary.
   public let warnings: [String]
-  private let positions: Int
+  /// The most tokens that a text may have; `nil` where positions have no table.
+  public let limit: Int?
+  /// What becomes of a text that is longer.
+  public let long: LongText
+
+  /// What to do with a text that is longer than the limit.
+  public enum LongText: String, Sendable, CaseIterable {
+    /// The text has no answer.
+    case error
+    /// What is too much is cut off, as the tokenizer's library does it.
+    case truncate
+    /// Positions beyond the table are made of two of its rows (kexue.fm/archives/7947).
+    case hierarchical
+  }
 
   /// - Parameters:
   ///   - vocabularyPath: the vocabulary file.
   ///   - model: its dialect decides the tokenizer's mode, its tables the limits.
+  ///   - maxLength: the most tokens wanted, special ones included.
   /// - Throws: ``InferError`` when the vocabulary is larger than the token table.
-  public init(vocabularyPath: String, model: Model, lowercase: Bool) throws {
+  public init(
+    vocabularyPath: String, model: Model, lowercase: Bool, maxLength: Int? = nil,
+    long: LongText = .error
+  ) throws {
     let mode: WordPiece.Mode = model.dialect == "bert4keras" ? .bert4keras : .transformers
     let vocabulary = try Vocabulary(contentsOf: vocabularyPath, rule: mode.vocabularyRule)
-    let rows = model.architecture.configuration.vocabularySize
+    var configuration = model.architecture.configuration
+    Tokenization.extend(&configuration, long)
+    let rows = configuration.vocabularySize
     guard vocabulary.idCount <= rows else {
       throw InferError(
         .input, vocabularyPath, "has \(vocabulary.idCount) tokens; the model has \(rows)",
@@ -27,35 +46,77 @@ public struct Tokenization: Sendable {
           + "as [id]")
     }
     self.warnings = warnings
-    wordPiece = try WordPiece(vocabulary: vocabulary, mode: mode, lowercase: lowercase)
-    positions = model.architecture.configuration.positions
+    tokenizer = try WordPiece(vocabulary: vocabulary, mode: mode, lowercase: lowercase)
+    self.long = long
+    let reach = configuration.positions > 0 ? configuration.reach : nil
+    limit = [maxLength, reach].compactMap(\.self).min()
   }
 
-  /// Ids with [CLS] and [SEP], one row per text.
+  /// Gives a model with a table of positions the longer ones, where ``LongText/hierarchical`` says so.
+  public func extendPositions(of configuration: inout Configuration) {
+    Tokenization.extend(&configuration, long)
+  }
+
+  private static func extend(_ configuration: inout Configuration, _ long: LongText) {
+    guard long == .hierarchical, configuration.positions > 0,
+      configuration.hierarchicalPosition == nil
+    else { return }
+    configuration.hierarchicalPosition = 0.4
+  }
+
+  /// A text or a pair with its special tokens, within the limit.
   ///
-  /// - Parameter special: a token whose spelling in the text stands for it; bert4keras' own
-  ///   tokenizer takes `[MASK]` for ordinary characters.
-  /// - Throws: ``InferError`` naming the first text that is longer than the position table.
-  public func rows(
-    _ texts: [String], keeping special: Int32? = nil
-  ) throws -> [(tokens: [Int32], segments: [Int32])] {
-    let spelling = special.flatMap { wordPiece.vocabulary.token(of: $0) }
-    return try texts.enumerated().map { number, text in
-      let ids: [Int32]
-      if let special, let spelling {
-        let parts = text.split(separator: spelling, omittingEmptySubsequences: false)
-          .map { wordPiece.ids(String($0)) }
-        ids = [wordPiece.startID] + Array(parts.joined(separator: [special])) + [wordPiece.endID]
-      } else {
-        ids = try wordPiece.encode(text).ids
-      }
-      guard ids.count <= positions else {
-        throw InferError(
-          .input, "text \(number + 1)",
-          "has \(ids.count) tokens; the model has \(positions) positions",
-          hint: "shorten it to \(positions) tokens, [CLS] and [SEP] included")
-      }
-      return (ids, [Int32](repeating: 0, count: ids.count))
+  /// - Parameter spelling: a token whose spelling in the text stands for it; bert4keras' own tokenizer
+  ///   takes `[MASK]` for ordinary characters.
+  /// - Throws: ``InferError`` when it is too long and shall not be cut.
+  public func encoding(
+    _ text: String, pair: String? = nil, keeping special: Int32? = nil
+  ) throws -> Encoding {
+    let pair = tokenizer.ignoresEmptyPair && pair == "" ? nil : pair
+    let whole = try tokenizer.encoding(
+      pieces(text, keeping: special), pair.map { pieces($0, keeping: special) },
+      maxLength: long == .truncate ? limit : nil)
+    if let limit, whole.count > limit {
+      throw InferError(
+        .input, "text", "has \(whole.count) tokens; the limit is \(limit)",
+        hint: "shorten it, or --long truncate cuts it, or --long hierarchical extends positions")
     }
+    return whole
+  }
+
+  /// The pieces of a text in which a token may be spelled.
+  private func pieces(_ text: String, keeping special: Int32?) -> [Piece] {
+    guard let special, let spelling = tokenizer.token(of: special), text.contains(spelling) else {
+      return tokenizer.pieces(text)
+    }
+    var pieces: [Piece] = []
+    var offset = 0
+    let length = spelling.unicodeScalars.count
+    for (index, part) in text.split(separator: spelling, omittingEmptySubsequences: false)
+      .enumerated()
+    {
+      if index > 0 {
+        pieces.append(Piece(id: special, token: spelling, range: offset..<(offset + length)))
+        offset += length
+      }
+      pieces += tokenizer.pieces(String(part)).map { piece in
+        Piece(
+          id: piece.id, token: piece.token,
+          range: (piece.range.lowerBound + offset)..<(piece.range.upperBound + offset))
+      }
+      offset += part.unicodeScalars.count
+    }
+    return pieces
+  }
+
+  /// A token as people read it; `[id]` where the vocabulary has none.
+  public func token(_ id: Int32) -> String { tokenizer.token(of: id) ?? "[\(id)]" }
+}
+
+extension TextInputs {
+  /// Encoded texts as rows, padded to the longest.
+  public init(_ encodings: [Encoding], padding: Int32? = nil) {
+    self.init(
+      rows: encodings.map { ($0.ids, $0.segments) }, padding: padding ?? 0)
   }
 }

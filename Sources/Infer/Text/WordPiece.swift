@@ -1,7 +1,7 @@
 public import Checkpoint
 
 /// Splits text into the pieces of a BERT vocabulary, id by id as the original libraries do.
-public struct WordPiece: Sendable {
+public struct WordPiece: Tokenizer {
   /// Whose rules are followed; they differ in Unicode versions, special tokens and long words.
   public enum Mode: String, Sendable, CaseIterable {
     /// bert4keras 0.11.5, `Tokenizer`: no special tokens inside text, words of up to 200
@@ -27,16 +27,14 @@ public struct WordPiece: Sendable {
   public let mode: Mode
   /// Whether text is put into lower case and stripped of accents.
   public let lowercase: Bool
-  /// Ids of the special tokens.
-  public let unknownID: Int32
-  public let startID: Int32
-  public let endID: Int32
-  public let paddingID: Int32?
-  public let maskID: Int32?
+  public let special: SpecialTokens
+  private let unknownID: Int32
+  private let startID: Int32
+  private let endID: Int32
 
   private let index: PieceIndex
   /// Tokens that stay whole inside text, and their ids.
-  private let special: [(scalars: [UInt32], id: Int32)]
+  private let whole: [(scalars: [UInt32], id: Int32)]
   private let longestWord: Int
   private let splitter: WordSplitter
 
@@ -56,69 +54,57 @@ public struct WordPiece: Sendable {
     unknownID = try id("[UNK]")
     startID = try id("[CLS]")
     endID = try id("[SEP]")
-    paddingID = vocabulary.id(of: "[PAD]")
-    maskID = vocabulary.id(of: "[MASK]")
+    special = SpecialTokens(
+      unknown: unknownID, padding: vocabulary.id(of: "[PAD]"), mask: vocabulary.id(of: "[MASK]"),
+      start: startID, end: endID)
     index = PieceIndex(vocabulary)
     longestWord = mode == .bert4keras ? 200 : 100
-    special =
+    whole =
       mode == .bert4keras
       ? []
       : WordPiece.specialTokens.compactMap { token in
         vocabulary.id(of: token).map { (token.unicodeScalars.map(\.value), $0) }
       }
-    splitter = WordSplitter(mode: mode, lowercase: lowercase, special: special.map(\.scalars))
+    splitter = WordSplitter(mode: mode, lowercase: lowercase, special: whole.map(\.scalars))
   }
 
-  // MARK: - Public results
+  // MARK: - Tokenizer
 
-  /// The tokens of `text`, without `[CLS]` and `[SEP]`.
-  ///
-  /// A word that no pieces make is `[UNK]`, in bert4keras the word itself.
-  public func tokens(_ text: String) -> [String] {
-    pieces(text).map { piece in
-      if let word = piece.unknownWord {
-        return mode == .bert4keras ? String(scalars: word) : "[UNK]"
-      }
-      return vocabulary.token(of: piece.id) ?? "[UNK]"
+  public var summary: String {
+    "WordPiece as \(mode.rawValue) makes it, \(lowercase ? "lower case" : "cased")"
+  }
+
+  public var idCount: Int { vocabulary.idCount }
+  public func token(of id: Int32) -> String? { vocabulary.token(of: id) }
+  public func id(of token: String) -> Int32? { vocabulary.id(of: token) }
+
+  /// transformers' BertTokenizer takes an empty second text for none.
+  public var ignoresEmptyPair: Bool { mode == .transformers }
+
+  /// `[CLS] text [SEP]` in segment 0, `pair [SEP]` in segment 1.
+  public func template(isPair: Bool) -> EncodingTemplate {
+    let first: [EncodingTemplate.Part] = [
+      .special(startID, segment: 0), .text(0, segment: 0), .special(endID, segment: 0),
+    ]
+    return EncodingTemplate(
+      isPair ? first + [.text(1, segment: 1), .special(endID, segment: 1)] : first)
+  }
+
+  /// The pieces of a text; a word that no pieces make is `[UNK]`, in bert4keras the word itself.
+  public func pieces(_ text: String) -> [Piece] {
+    found(text).map { piece in
+      let token =
+        piece.unknownWord.map { mode == .bert4keras ? String(scalars: $0) : "[UNK]" }
+        ?? vocabulary.token(of: piece.id) ?? "[UNK]"
+      return Piece(id: piece.id, token: token, range: 0..<0)
     }
   }
 
-  /// The ids of `text` without `[CLS]` and `[SEP]`.
-  public func ids(_ text: String) -> [Int32] { pieces(text).map(\.id) }
-
-  /// The model's inputs for a text or a pair: `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]`.
-  ///
-  /// - Parameter maxLength: the most ids wanted; what is too long is cut by the library's own rule.
-  /// - Returns: Token ids and segment ids (0 up to the first `[SEP]`, then 1), of equal length.
-  /// - Throws: ``TextError`` when the special tokens alone are longer than `maxLength`.
-  public func encode(
-    _ text: String, pair: String? = nil, maxLength: Int? = nil
-  ) throws(TextError) -> (ids: [Int32], segments: [Int32]) {
-    var first = ids(text)
-    // transformers' BertTokenizer takes an empty second text for none.
-    var second = mode == .transformers && pair == "" ? nil : pair.map { ids($0) }
-    if let maxLength {
-      let least = second == nil ? 2 : 3
-      guard maxLength >= least else { throw .limitTooSmall(maxLength, least: least) }
-      let room = maxLength - least
-      if let length = second?.count {
-        let kept = pairLengths(first.count, length, room: room)
-        first = Array(first.prefix(kept.0))
-        second = second.map { Array($0.prefix(kept.1)) }
-      } else {
-        first = Array(first.prefix(room))
-      }
-    }
-    let head = [startID] + first + [endID]
-    let tail = second.map { $0 + [endID] } ?? []
-    return (
-      head + tail,
-      [Int32](repeating: 0, count: head.count) + [Int32](repeating: 1, count: tail.count)
-    )
+  public func text(of ids: [Int32]) -> String {
+    ids.compactMap { vocabulary.token(of: $0) }.joined(separator: " ")
   }
 
-  /// How many tokens of each text of a pair are kept when `room` is there for both.
-  private func pairLengths(_ first: Int, _ second: Int, room: Int) -> (Int, Int) {
+  public func kept(_ first: Int, _ second: Int, room: Int) -> (first: Int, second: Int) {
     let excess = first + second - room
     guard excess > 0 else { return (first, second) }
     // Every library takes from the longer one until both are equal, then from both in turn.
@@ -146,16 +132,16 @@ public struct WordPiece: Sendable {
 
   // MARK: - Pieces
 
-  private struct Piece {
+  private struct Found {
     let id: Int32
     /// The word of which no pieces could be made.
     var unknownWord: ArraySlice<UInt32>?
   }
 
-  private func pieces(_ text: String) -> [Piece] {
+  private func found(_ text: String) -> [Found] {
     let scalars = text.unicodeScalars.map(\.value)
-    var pieces: [Piece] = []
-    guard !special.isEmpty else {
+    var pieces: [Found] = []
+    guard !whole.isEmpty else {
       addPieces(of: scalars, to: &pieces)
       return pieces
     }
@@ -164,7 +150,7 @@ public struct WordPiece: Sendable {
     while position < scalars.count {
       if let token = specialToken(at: position, in: scalars) {
         addPieces(of: Array(scalars[start..<position]), to: &pieces)
-        pieces.append(Piece(id: token.id))
+        pieces.append(Found(id: token.id))
         position += token.length
         start = position
       } else {
@@ -179,24 +165,24 @@ public struct WordPiece: Sendable {
     at position: Int, in text: [UInt32]
   ) -> (id: Int32, length: Int)? {
     guard text[position] == 0x5b else { return nil }  // all begin with "["
-    for token in special where text[position...].starts(with: token.scalars) {
+    for token in whole where text[position...].starts(with: token.scalars) {
       return (token.id, token.scalars.count)
     }
     return nil
   }
 
-  private func addPieces(of text: [UInt32], to pieces: inout [Piece]) {
+  private func addPieces(of text: [UInt32], to pieces: inout [Found]) {
     guard !text.isEmpty else { return }
     let words = splitter.words(of: text)
     for range in words.ranges { addPieces(ofWord: words.scalars[range], to: &pieces) }
   }
 
-  private func addPieces(ofWord word: ArraySlice<UInt32>, to pieces: inout [Piece]) {
+  private func addPieces(ofWord word: ArraySlice<UInt32>, to pieces: inout [Found]) {
     let before = pieces.count
     var start = word.startIndex
     if word.count <= longestWord {
       while start < word.endIndex, let match = index.longestMatch(in: word, at: start) {
-        pieces.append(Piece(id: match.id))
+        pieces.append(Found(id: match.id))
         start = match.end
       }
       if start == word.endIndex { return }
@@ -209,7 +195,7 @@ public struct WordPiece: Sendable {
     {
       id = whole
     }
-    pieces.append(Piece(id: id, unknownWord: word))
+    pieces.append(Found(id: id, unknownWord: word))
   }
 }
 

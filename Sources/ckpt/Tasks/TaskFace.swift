@@ -1,0 +1,105 @@
+import ArgumentParser
+import Checkpoint
+import Infer
+
+/// What a text task looks like on the command line: how it is made of the flags, and its answers as text
+/// and as JSON.
+protocol TaskFace: SendableMetatype {
+  associatedtype Task: TextTask
+
+  /// What `--task` calls it.
+  static var name: String { get }
+  /// One line for `--help`.
+  static var abstract: String { get }
+
+  /// Whether it takes two texts at a time.
+  static var isPaired: Bool { get }
+
+  /// - Throws: what the model or the vocabulary lacks for it.
+  init(_ context: TaskContext) throws
+
+  var task: Task { get }
+
+  /// An answer's members in `results`, behind the text's own.
+  func json(_ answer: Task.Answer, to input: TaskInput) -> [JSON.Member]
+
+  /// An answer as lines for people, behind the text itself where ``showsText``.
+  func lines(_ answer: Task.Answer, to input: TaskInput) -> [String]
+
+  /// Whether each text is repeated before its lines.
+  var showsText: Bool { get }
+
+  /// Takes an answer that is needed at the end.
+  mutating func receive(_ answer: Task.Answer, to input: TaskInput)
+
+  /// What stands behind all answers: writes files, returns members of the document and lines.
+  func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String])
+}
+
+extension TaskFace {
+  static var isPaired: Bool { false }
+  var showsText: Bool { true }
+  mutating func receive(_ answer: Task.Answer, to input: TaskInput) {}
+  func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String]) {
+    ([], [])
+  }
+}
+
+/// The list of tasks.
+enum TaskRegistry {
+  static let all: [any TaskFace.Type] = [EncodeFace.self, FillMaskFace.self]
+
+  static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }
+}
+
+/// A task's name as the command line takes it.
+struct TaskName: ExpressibleByArgument {
+  let face: any TaskFace.Type
+
+  init?(argument: String) {
+    guard let face = TaskRegistry.named(argument) else { return nil }
+    self.face = face
+  }
+
+  static var allValueStrings: [String] { TaskRegistry.all.map { $0.name } }
+}
+
+/// A model that is opened for a task, and what was said on the command line.
+struct TaskContext {
+  let opening: Opening
+  let model: Model
+  let tokenization: Tokenization
+  let options: TaskOptions
+  let threads: Int?
+  /// Where arrays go, if they were asked for.
+  let outputs: (path: String, overwrite: Bool)?
+
+  /// - Throws: when there is no vocabulary, or it does not go with the model.
+  init(
+    _ opening: Opening, _ options: TaskOptions, threads: Int?,
+    outputs: (path: String, overwrite: Bool)? = nil
+  ) throws {
+    self.opening = opening
+    self.outputs = outputs
+    self.options = options
+    self.threads = threads
+    model = try opening.model()
+    guard let vocabulary = opening.vocabulary else {
+      throw CheckpointError(
+        .mismatch, .file(opening.checkpoint.path), "has no vocabulary beside it",
+        hint: "give --vocab FILE")
+    }
+    tokenization = try Tokenization(
+      vocabularyPath: vocabulary, model: model, lowercase: !options.text.cased,
+      maxLength: options.text.maxLength, long: options.text.long)
+  }
+
+  /// The model with its graph.
+  ///
+  /// - Parameter mask: the attention mask where none was asked for; `nil` for the configuration's.
+  func runnable(mask: AttentionMaskKind? = nil) throws -> RunnableModel {
+    var model = model
+    tokenization.extendPositions(of: &model.architecture.configuration)
+    return try RunnableModel(model, mask: options.text.mask ?? mask)
+  }
+}
