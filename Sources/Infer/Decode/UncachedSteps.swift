@@ -33,9 +33,10 @@ public final class UncachedSteps: StepModel {
     ).arrays
     if form.isEncoderDecoder {
       let targets = inputs
-      inputs = TextInputs(
-        rows: rows.map { ($0.source, [Int32](repeating: 0, count: $0.source.count)) }
-      ).arrays
+      inputs =
+        TextInputs(
+          rows: rows.map { ($0.source, [Int32](repeating: 0, count: $0.source.count)) }
+        ).arrays
       inputs[Input.decoderTokens] = targets[Input.tokens]
       inputs[Input.decoderMask] = targets[Input.mask]
     }
