@@ -5,15 +5,16 @@ public enum Steps {
   /// What continues texts with a model.
   ///
   /// - Parameters:
-  ///   - cached: whether keys and values of earlier positions are kept; else the whole sequence is
-  ///     run again for each token.
+  ///   - cached: whether keys and values of earlier positions are kept, where the model allows it;
+  ///     else the whole sequence is run again for each token.
   ///   - threads: all processors by default.
   /// - Throws: ``InferError`` when the model cannot generate, saying why; what reading weights
   ///   throws.
   public static func model(
     for model: RunnableModel, cached: Bool = true, threads: Int? = nil
   ) throws -> any StepModel {
-    try UncachedSteps(model, threads: threads)
+    cached && CachedSteps.obstacle(model) == nil
+      ? try CachedSteps(model, threads: threads) : try UncachedSteps(model, threads: threads)
   }
 }
 
