@@ -11,16 +11,38 @@ import Testing
     var file = "weights.h5"
     var mask: AttentionMaskKind?
     var settings: [(key: String, value: String)] = []
-    /// Whether there is a reason to keep nothing.
-    var isCached = true
+    var addsHead = false
+    var dropsMixingBias = false
 
     var testDescription: String { "\(fixture)/\(file) \(mask?.rawValue ?? "")" }
 
     func model() throws -> RunnableModel {
       var options = ModelReader.Options()
       options.settings = settings
-      return try RunnableModel(
-        Opening(Fixtures.path(fixture, file), options: options).model(), mask: mask)
+      var model = try Opening(Fixtures.path(fixture, file), options: options).model()
+      if addsHead { try Case.addHead(to: &model) }
+      if dropsMixingBias {
+        model.architecture.configuration.talkingHeadsBias = false
+        model.weights.removeAll { $0.name.hasSuffix("_softmax.bias") }
+      }
+      return try RunnableModel(model, mask: mask)
+    }
+
+    /// Gives a bare encoder an MLM head with random weights.
+    private static func addHead(to model: inout Model) throws {
+      model.architecture.heads.insert(.mlm)
+      var random = Random(7)
+      let held = Set(model.weights.map(\.name))
+      let family = try ArchitectureRegistry.named(model.architecture.family)
+      for spec in family.weights(model.architecture) where !held.contains(spec.name) {
+        let shape = spec.shape.extents
+        model.weights.append(
+          Weight(
+            spec.name,
+            Tensor(
+              name: spec.name, shape: spec.shape, values: random.array(shape, scale: 0.3).values),
+            sources: []))
+      }
     }
   }
 
@@ -31,8 +53,9 @@ import Testing
     ].flatMap { fixture in
       [AttentionMaskKind.causal, .unilm].map { Case(fixture: fixture, mask: $0) }
     }
-    + ["b4k-gpt", "b4k-gpt2", "b4k-gpt2-ml", "b4k-t5", "b4k-t5.1.1"].map { Case(fixture: $0) }
-    + [Case(fixture: "b4k-t5-no-cross-bias", file: "model.h5")]
+    + ["b4k-gpt", "b4k-gpt2", "b4k-gpt2-ml", "b4k-t5", "b4k-t5.1.1", "b4k-t5-no-cross-bias"].map {
+      Case(fixture: $0)
+    }
     + ["hf-gpt", "hf-gpt2", "hf-t5", "hf-t5-gated", "hf-mt5", "hf-umt5"].map {
       Case(fixture: $0, file: "model.safetensors")
     }
@@ -44,10 +67,10 @@ import Testing
 
   /// What bert4keras' options change.
   static let options: [Case] = [
-    "b4k-opt-talking-heads", "b4k-opt-residual", "b4k-opt-hierarchical", "b4k-opt-positions",
+    "b4k-opt-residual", "b4k-opt-hierarchical", "b4k-opt-positions",
     "b4k-opt-roformer-positions", "b4k-opt-gated", "b4k-opt-shared-segments", "b4k-opt-lm",
     "b4k-opt-segments3", "b4k-opt-segments0",
-  ].map { Case(fixture: $0, mask: .unilm) }
+  ].map { Case(fixture: $0, mask: .unilm, addsHead: true) }
 
   /// Prompts of different lengths.
   static func prompts(_ model: RunnableModel, _ random: inout Random, _ count: Int) -> [Prompt] {
@@ -96,6 +119,71 @@ import Testing
         try Self.compare(try cached.advance(parents, tokens), expected, "step \(step): \(parents)")
         count = parents.count
       }
+    }
+  }
+
+  /// Mixed without a bias, hidden positions stay without weight; a bias gives them one.
+  @Test func `heads that talk`() throws {
+    var test = Case(fixture: "b4k-opt-talking-heads", mask: .causal, addsHead: true)
+    let biased = try test.model()
+    #expect(try Steps.model(for: biased) is UncachedSteps)
+    #expect(throws: InferError(.unsupported, "the key/value cache", "")) {
+      try CachedSteps(biased)
+    }
+    test.dropsMixingBias = true
+    try `kept keys and values change nothing`(test)
+  }
+
+  @Test func `no cache when it is not wanted`() throws {
+    let model = try Case(fixture: "hf-gpt2", file: "model.safetensors").model()
+    #expect(try Steps.model(for: model, cached: false) is UncachedSteps)
+  }
+
+  // MARK: Refusals
+
+  @Test(arguments: [
+    Case(fixture: "b4k-bert"), Case(fixture: "b4k-opt-gated", mask: .causal),
+    Case(fixture: "hf-t5-encoder", file: "model.safetensors"),
+    Case(fixture: "b4k-opt-conditional", mask: .causal, addsHead: true),
+    Case(fixture: "b4k-t5", file: "decoder.h5"),
+  ])
+  func `models that cannot generate`(_ test: Case) throws {
+    let model = try test.model()
+    #expect(throws: InferError(.unsupported, "generation", "")) { try Steps.model(for: model) }
+  }
+
+  @Test(arguments: [true, false])
+  func `rows that do not exist, or have no room`(isCached: Bool) throws {
+    let model = try Case(fixture: "b4k-bert", mask: .unilm).model()
+    let steps = try Steps.model(for: model, cached: isCached)
+    let limit = try #require(steps.limit)
+    #expect(limit == model.architecture.configuration.positions)
+    func prompt(_ count: Int, segment: Int32 = 1) -> Prompt {
+      Prompt(
+        tokens: .init(repeating: 3, count: count), segments: .init(repeating: 0, count: count),
+        targetSegment: segment)
+    }
+    #expect(throws: InferError(.input, "rows", "")) { try steps.start([]) }
+    #expect(throws: InferError(.input, "prompt", "")) { try steps.start([prompt(0)]) }
+    #expect(throws: InferError(.input, "prompt", "")) { try steps.start([prompt(2, segment: 0)]) }
+    #expect(throws: InferError(.input, "length", "")) { try steps.start([prompt(limit + 1)]) }
+    #expect(throws: InferError(.input, "tokens", "")) {
+      try steps.start([Prompt(tokens: [9999], segments: [0], targetSegment: 1)])
+    }
+    let first = try steps.start([prompt(2), prompt(limit - 1)])
+    #expect(first.shape == [2, steps.vocabularySize])
+    #expect(throws: InferError(.input, "rows", "")) { try steps.advance([2], [1]) }
+    #expect(throws: InferError(.input, "rows", "")) { try steps.advance([], []) }
+    #expect(throws: InferError(.input, "rows", "")) { try steps.advance([0], [1, 2]) }
+    let full = try steps.advance([1, 0], [4, 4])
+    #expect(full.shape == [2, steps.vocabularySize])
+    #expect(throws: InferError(.input, "length", "")) { try steps.advance([0], [1]) }
+    // What was refused has changed nothing; a new start forgets all rows.
+    let again = try steps.start([prompt(2), prompt(limit - 1)])
+    #expect(again == first)
+    #expect(throws: InferError(.input, "prompt", "")) {
+      try Steps.model(for: Case(fixture: "b4k-t5").model(), cached: isCached)
+        .start([prompt(3)])
     }
   }
 
