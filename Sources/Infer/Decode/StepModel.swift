@@ -5,6 +5,9 @@
 public protocol StepModel: AnyObject {
   /// The width of the logits.
   var vocabularySize: Int { get }
+  /// How many tokens a row may hold, or `nil` for any number: prompt and targets where they share
+  /// one sequence, else the targets. A longer row is an error; decoding ends before.
+  var limit: Int? { get }
 
   /// Forgets all rows and takes one for each prompt.
   ///

@@ -1,0 +1,55 @@
+/// Generation without a memory: each step runs the ordinary graph over whole sequences.
+///
+/// Slow and plain: what ``CachedSteps`` is compared with.
+public final class UncachedSteps: StepModel {
+  public let vocabularySize: Int
+  public let limit: Int?
+  private let form: StepForm
+  private let session: Session
+  private var rows: [StepRow] = []
+
+  /// - Throws: ``InferError`` when the model cannot generate; what reading weights throws.
+  public init(_ model: RunnableModel, threads: Int? = nil) throws {
+    form = try StepForm(model)
+    vocabularySize = form.vocabularySize
+    limit = form.limit
+    session = try model.session(returning: [form.logits], threads: threads)
+  }
+
+  public func start(_ prompts: [Prompt]) throws -> NDArray<Float> {
+    try next(prompts.map { try form.row($0) })
+  }
+
+  public func advance(_ parents: [Int], _ tokens: [Int32]) throws -> NDArray<Float> {
+    try next(form.rows(rows, parents, tokens))
+  }
+
+  /// Runs all rows, padded on the right, and takes each one's last logits.
+  private func next(_ next: [StepRow]) throws -> NDArray<Float> {
+    guard !next.isEmpty else { throw InferError(.input, "rows", "there is none") }
+    rows = next
+    var inputs = TextInputs(
+      rows: rows.map { ($0.tokens, $0.segments) }, padding: form.padding
+    ).arrays
+    if form.isEncoderDecoder {
+      let targets = inputs
+      inputs =
+        TextInputs(
+          rows: rows.map { ($0.source, [Int32](repeating: 0, count: $0.source.count)) }
+        ).arrays
+      inputs[Input.decoderTokens] = targets[Input.tokens]
+      inputs[Input.decoderMask] = targets[Input.mask]
+    }
+    guard let logits = try session.run(inputs)[form.logits] else {
+      throw InferError(.graph, form.logits, "was not computed")
+    }
+    let (length, width) = (logits.shape[1], logits.shape[2])
+    var last = NDArray<Float>(shape: [0, width], values: [])
+    for (row, sequence) in rows.enumerated() {
+      let start = (row * length + sequence.tokens.count - 1) * width
+      last.values += logits.values[start..<(start + width)]
+    }
+    last.shape[0] = rows.count
+    return last
+  }
+}
