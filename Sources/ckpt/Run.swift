@@ -22,8 +22,9 @@ struct Run: ParsableCommand, JSONCommand {
     completion: .file(extensions: ["npz", "safetensors"]))
   var inputs: String?
   @Option(
-    help: "Where the outputs go (.npz or .safetensors).",
-    completion: .file(extensions: ["npz", "safetensors"]))
+    name: [.customLong("outputs"), .customShort("o")],
+    help: "Where the outputs go (.npz or .safetensors; exposure: a plot, .png).",
+    completion: .file(extensions: ["npz", "safetensors", "png"]))
   var outputs: String?
   @Option(
     help: "Also return inner values that match: layers.*.norm, Transformer-0-FeedForward.",

@@ -28,19 +28,7 @@ public final class UncachedSteps: StepModel {
   private func next(_ next: [StepRow]) throws -> NDArray<Float> {
     guard !next.isEmpty else { throw InferError(.input, "rows", "there is none") }
     rows = next
-    var inputs = TextInputs(
-      rows: rows.map { ($0.tokens, $0.segments) }, padding: form.padding
-    ).arrays
-    if form.isEncoderDecoder {
-      let targets = inputs
-      inputs =
-        TextInputs(
-          rows: rows.map { ($0.source, [Int32](repeating: 0, count: $0.source.count)) }
-        ).arrays
-      inputs[Input.decoderTokens] = targets[Input.tokens]
-      inputs[Input.decoderMask] = targets[Input.mask]
-    }
-    guard let logits = try session.run(inputs)[form.logits] else {
+    guard let logits = try session.run(form.inputs(rows))[form.logits] else {
       throw InferError(.graph, form.logits, "was not computed")
     }
     let (length, width) = (logits.shape[1], logits.shape[2])

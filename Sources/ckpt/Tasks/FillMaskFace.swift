@@ -10,7 +10,7 @@ struct FillMaskFace: TaskFace {
 
   init(_ context: TaskContext) throws {
     task = try FillMask(
-      context.runnable(), context.tokenization, count: context.options.topK,
+      context.runnable(), context.tokenization, count: context.options.topK ?? 5,
       threads: context.threads)
   }
 

@@ -7,6 +7,7 @@ extension Run {
     var face = try Face(context)
     if !output.quiet {
       for warning in context.tokenization.warnings { Terminal.printError("warning: \(warning)") }
+      for note in face.notes { Terminal.printError("note: \(note)") }
     }
     let source = try reading.source(texts, isPaired: Face.isPaired)
     try answer(&face, context, source)

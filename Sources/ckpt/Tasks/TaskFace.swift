@@ -20,6 +20,9 @@ protocol TaskFace: SendableMetatype {
 
   var task: Task { get }
 
+  /// What was assumed, for people.
+  var notes: [String] { get }
+
   /// An answer's members in `results`, behind the text's own.
   func json(_ answer: Task.Answer, to input: TaskInput) -> [JSON.Member]
 
@@ -39,6 +42,7 @@ protocol TaskFace: SendableMetatype {
 extension TaskFace {
   static var isPaired: Bool { false }
   var showsText: Bool { true }
+  var notes: [String] { [] }
   mutating func receive(_ answer: Task.Answer, to input: TaskInput) {}
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String]) {
     ([], [])
@@ -47,7 +51,10 @@ extension TaskFace {
 
 /// The list of tasks.
 enum TaskRegistry {
-  static let all: [any TaskFace.Type] = [EncodeFace.self, FillMaskFace.self]
+  static let all: [any TaskFace.Type] = [
+    EncodeFace.self, FillMaskFace.self, GenerateFace.self, GibbsFace.self, ScoreFace.self,
+    ExposureFace.self,
+  ]
 
   static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }
 }

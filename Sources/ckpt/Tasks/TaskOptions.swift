@@ -8,21 +8,23 @@ extension Tokenization.LongText: ExpressibleByArgument {}
 /// What tasks are told, by `run --task` and by `verify --task`.
 struct TaskOptions: ParsableArguments {
   @Option(help: "Texts per run.") var batch = 16
-  @Option(help: "fill-mask: candidates for each [MASK].") var topK = 5
+  @Option(
+    help: """
+      fill-mask: candidates for each [MASK] (default: 5). generate, gibbs: draw from so many of the \
+      likeliest tokens.
+      """)
+  var topK: Int?
   @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
   @OptionGroup var text: TextOptions
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var labelling: LabellingOptions
 
   func validate() throws {
-    guard batch > 0, topK > 0 else {
+    guard batch > 0, topK ?? 1 > 0 else {
       throw ValidationError("--batch and --top-k must be positive.")
     }
   }
 }
-
-/// How `generate` and its like choose tokens.
-struct DecodingOptions: ParsableArguments {}
 
 /// How `tag` and `spans` decode labels.
 struct LabellingOptions: ParsableArguments {}

@@ -1,0 +1,98 @@
+import Checkpoint
+
+/// What decoders make of the logits of one row.
+enum Logits {
+  /// `x − log Σ exp(x)`, summed in Float64.
+  static func logSoftmax(_ logits: ArraySlice<Float>) -> [Float] {
+    let normalizer = logarithmOfSum(logits)
+    return logits.map { Float(Double($0) - normalizer) }
+  }
+
+  static func softmax(_ logits: ArraySlice<Float>, temperature: Double = 1) -> [Float] {
+    let scaled = temperature == 1 ? Array(logits) : logits.map { $0 / Float(temperature) }
+    let largest = Double(scaled.max() ?? 0)
+    let exponentials = scaled.map { Double.exp(Double($0) - largest) }
+    let sum = exponentials.reduce(0, +)
+    return exponentials.map { Float($0 / sum) }
+  }
+
+  /// `log Σ exp(x)`.
+  static func logarithmOfSum(_ logits: ArraySlice<Float>) -> Double {
+    let largest = Double(logits.max() ?? 0)
+    guard largest.isFinite else { return largest }
+    return largest + Double.log(logits.reduce(0.0) { $0 + Double.exp(Double($1) - largest) })
+  }
+
+  /// The indices of the largest, the largest first, from 0; of equal ones the lower index comes first.
+  ///
+  /// NaN counts as less than everything.
+  static func largest(_ count: Int, of values: ArraySlice<Float>) -> [Int] {
+    largest(count, of: values.count) { Double(values[values.startIndex + $0]) }
+  }
+
+  static func largest(
+    _ count: Int, of total: Int, _ value: (Int) -> Double
+  ) -> [Int] {
+    guard count > 0 else { return [] }
+    // Sorted, the largest first; few are kept, so insertion is cheap.
+    var kept: [(index: Int, value: Double)] = []
+    kept.reserveCapacity(min(count, total) + 1)
+    for index in 0..<total {
+      let given = value(index)
+      let value = given.isNaN ? -.infinity : given
+      if kept.count == count, let last = kept.last, value <= last.value { continue }
+      var (low, high) = (0, kept.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if kept[middle].value >= value { low = middle + 1 } else { high = middle }
+      }
+      kept.insert((index, value), at: low)
+      if kept.count > count { kept.removeLast() }
+    }
+    return kept.map(\.index)
+  }
+}
+
+/// What changes scores before a token is chosen, in transformers' order: repetition, n-grams, length.
+struct Constraints: Sendable {
+  let penalty: Float
+  let size: Int
+  /// Ends are barred until there are so many new tokens.
+  let minNewTokens: Int
+  let ends: Set<Int32>
+
+  init(_ decoding: Decoding) {
+    penalty = Float(decoding.repetitionPenalty)
+    size = decoding.noRepeatNGram
+    // bert4keras goes on behind an end that comes too early.
+    minNewTokens = decoding.rule == .transformers ? decoding.minLength : 0
+    ends = decoding.ends
+  }
+
+  private var isNone: Bool { penalty == 1 && size == 0 && minNewTokens == 0 }
+
+  /// - Parameters:
+  ///   - scores: logits or log-probabilities of the next token.
+  ///   - history: the tokens before it.
+  ///   - new: how many of them are new.
+  func apply(to scores: inout [Float], history: [Int32], new: Int) {
+    guard !isNone else { return }
+    if penalty != 1 {
+      for token in Set(history) where scores.indices.contains(Int(token)) {
+        let score = scores[Int(token)]
+        scores[Int(token)] = score < 0 ? score * penalty : score / penalty
+      }
+    }
+    if size > 0, history.count >= size {
+      let prefix = history.suffix(size - 1)
+      for start in 0...(history.count - size)
+      where history[start..<(start + size - 1)].elementsEqual(prefix) {
+        let banned = Int(history[start + size - 1])
+        if scores.indices.contains(banned) { scores[banned] = -.infinity }
+      }
+    }
+    if new < minNewTokens {
+      for end in ends where scores.indices.contains(Int(end)) { scores[Int(end)] = -.infinity }
+    }
+  }
+}
