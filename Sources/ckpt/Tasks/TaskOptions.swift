@@ -10,6 +10,7 @@ struct TaskOptions: ParsableArguments {
   @Option(help: "Texts per run.") var batch = 16
   @Option(help: "fill-mask: candidates for each [MASK].") var topK = 5
   @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
+  @OptionGroup var labels: LabelNames
   @OptionGroup var text: TextOptions
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var labelling: LabellingOptions
