@@ -47,7 +47,9 @@ extension TaskFace {
 
 /// The list of tasks.
 enum TaskRegistry {
-  static let all: [any TaskFace.Type] = [EncodeFace.self, FillMaskFace.self]
+  static let all: [any TaskFace.Type] = [
+    EncodeFace.self, FillMaskFace.self, TagFace.self, SpansFace.self,
+  ]
 
   static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }
 }

@@ -40,6 +40,3 @@ struct TextOptions: ParsableArguments {
 
 /// How `generate` and its like choose tokens.
 struct DecodingOptions: ParsableArguments {}
-
-/// How `tag` and `spans` decode labels.
-struct LabellingOptions: ParsableArguments {}
