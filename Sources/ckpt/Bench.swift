@@ -20,6 +20,8 @@ struct Bench: ParsableCommand, JSONCommand {
     help: "Generation: run the whole sequence again for each token, without a key/value cache.")
   var noCache = false
   @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
+  @Flag(help: "Only the best paths of the model's CRF or MEMM, over random scores.")
+  var viterbi = false
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
@@ -39,6 +41,7 @@ struct Bench: ParsableCommand, JSONCommand {
     let runnable = try RunnableModel(
       Opening(model, options: options.reading()).model(), mask: mask)
     if let generate { return try measureGeneration(runnable, tokens: generate) }
+    if viterbi { return try decode(runnable) }
     let configuration = runnable.architecture.configuration
     let length = length ?? min(128, configuration.positions)
     guard length <= configuration.positions else {
@@ -57,20 +60,53 @@ struct Bench: ParsableCommand, JSONCommand {
     }
     let inputs = TextInputs(rows: rows)
     let session = try runnable.session(returning: ["last_hidden_state"], threads: threads)
+    report(
+      try measured(threads: session.threads, length: length) {
+        _ = try session.run(inputs.arrays)
+      })
+  }
+
+  /// Best paths of a batch, each of whole length.
+  private func decode(_ runnable: RunnableModel) throws {
+    let layer = try Tag.layer(of: runnable)
+    let chain: LinearChain
+    switch try Tag.kind(of: layer, runnable, .viterbi) {
+    case .crf(let crf): chain = crf
+    case .memm(let markov, _):
+      chain = LinearChain(transitions: markov.transitions, labels: markov.labels)
+    case .softmax:
+      throw CheckpointError(.unsupported, .file(model), "has no CRF or MEMM on top")
+    }
+    let length = length ?? 128
+    var random = SplitMix64(seed: 1)
+    let scores = NDArray<Float>(
+      shape: [batch, length, chain.labels],
+      values: (0..<(batch * length * chain.labels)).map { _ in
+        Float.random(in: -3...3, using: &random)
+      })
+    let lengths = [Int](repeating: length, count: batch)
+    report(
+      try measured(threads: threads ?? Parallel.processors, length: length) {
+        _ = try chain.best(scores, lengths: lengths, threads: threads)
+      }, labels: chain.labels)
+  }
+
+  private func measured(
+    threads: Int, length: Int, _ body: () throws -> Void
+  ) throws -> Measured {
     let clock = ContinuousClock()
-    let first = try clock.measure { _ = try session.run(inputs.arrays) }
+    let first = try clock.measure(body)
     var times: [Double] = []
     var processorTimes: [Double] = []
     let start = clock.now
     repeat {
       let before = Self.processorTime()
-      times.append(try clock.measure { _ = try session.run(inputs.arrays) } / .seconds(1))
+      times.append(try clock.measure(body) / .seconds(1))
       processorTimes.append(Self.processorTime() - before)
     } while clock.now - start < .seconds(seconds) || times.count < 3
-    report(
-      Measured(
-        first: first / .seconds(1), times: times.sorted(), processorTimes: processorTimes.sorted(),
-        threads: session.threads, length: length))
+    return Measured(
+      first: first / .seconds(1), times: times.sorted(), processorTimes: processorTimes.sorted(),
+      threads: threads, length: length)
   }
 
   /// What was measured, in seconds; lists are sorted.
@@ -90,26 +126,29 @@ struct Bench: ParsableCommand, JSONCommand {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  private func report(_ measured: Measured) {
+  private func report(_ measured: Measured, labels: Int? = nil) {
     let (times, median) = (measured.times, measured.median)
     let tokens = Double(batch * measured.length) / median
     if output.json {
       print(
-        JSON.object([
-          .init("batch", .number(batch)), .init("length", .number(measured.length)),
-          .init("threads", .number(measured.threads)), .init("runs", .number(times.count)),
-          .init("first_seconds", .number(measured.first)), .init("median_seconds", .number(median)),
-          .init("min_seconds", .number(times[0])),
-          .init("max_seconds", .number(times[times.count - 1])),
-          .init(
-            "median_processor_seconds", .number(measured.processorTimes[times.count / 2])),
-          .init("tokens_per_second", .number(tokens)),
-        ]).pretty)
+        JSON.object(
+          [
+            .init("batch", .number(batch)), .init("length", .number(measured.length)),
+            .init("threads", .number(measured.threads)), .init("runs", .number(times.count)),
+            .init("first_seconds", .number(measured.first)),
+            .init("median_seconds", .number(median)),
+            .init("min_seconds", .number(times[0])),
+            .init("max_seconds", .number(times[times.count - 1])),
+            .init(
+              "median_processor_seconds", .number(measured.processorTimes[times.count / 2])),
+            .init("tokens_per_second", .number(tokens)),
+          ] + (labels.map { [.init("labels", .number($0))] } ?? [])
+        ).pretty)
       return
     }
     func milliseconds(_ seconds: Double) -> String { "\(Text.decimal(seconds * 1000, 2)) ms" }
     print(
-      "\(batch)×\(measured.length) tokens, \(Text.plural(measured.threads, "thread")): median "
+      "\(batch)×\(measured.length) tokens, \(labels.map { "\($0) labels, " } ?? "")\(Text.plural(measured.threads, "thread")): median "
         + "\(milliseconds(median)) of \(times.count) runs (\(milliseconds(times[0])) to "
         + "\(milliseconds(times[times.count - 1])), first \(milliseconds(measured.first))), "
         + "\(Text.grouped(Int(tokens))) tokens/s")

@@ -15,7 +15,8 @@ struct Convert: ParsableCommand, JSONCommand {
   @Argument(help: "The checkpoint to read.", completion: .model) var source: String
   @Argument(help: "The file or folder to write.", completion: .file()) var target: String
   @Option(
-    name: .customLong("to"), help: "Spell the result in this dialect (ckpt dialects).",
+    name: .customLong("to"),
+    help: "Spell the result in this dialect (ckpt dialects); torchcrf: only a CRF's parameters.",
     completion: .dialects)
   var dialect: String?
   @Option(help: "Write the same function as another family's model.", completion: .families)
@@ -71,7 +72,9 @@ struct Convert: ParsableCommand, JSONCommand {
   }
 
   func run() throws {
-    let conversion = try Conversion(request())
+    let request = try request()
+    guard dialect?.lowercased() != CRFExport.name else { return try exportCRF(request) }
+    let conversion = try Conversion(request)
     if dryRun {
       try conversion.checkTargets()
       render(conversion, Conversion.Outcome(path: conversion.destination.weights))

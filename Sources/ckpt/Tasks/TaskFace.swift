@@ -54,6 +54,7 @@ enum TaskRegistry {
   static let all: [any TaskFace.Type] = [
     EncodeFace.self, FillMaskFace.self, GenerateFace.self, GibbsFace.self, ScoreFace.self,
     ExposureFace.self,
+    TagFace.self, SpansFace.self,
   ]
 
   static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }

@@ -15,6 +15,7 @@ struct TaskOptions: ParsableArguments {
       """)
   var topK: Int?
   @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
+  @OptionGroup var labels: LabelNames
   @OptionGroup var text: TextOptions
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var labelling: LabellingOptions
@@ -25,6 +26,3 @@ struct TaskOptions: ParsableArguments {
     }
   }
 }
-
-/// How `tag` and `spans` decode labels.
-struct LabellingOptions: ParsableArguments {}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Checkpoint
+
+/// What labels are called: `--labels`, or what the configuration says.
+struct LabelNames: ParsableArguments {
+  @Option(
+    help: """
+      Names of labels in order: a comma between them, or @FILE with a line each (default: the \
+      configuration's id2label).
+      """)
+  var labels: String?
+
+  /// The names of `count` labels.
+  ///
+  /// - Returns: `--labels`, else the configuration's `id2label`, else `LABEL_0`, `LABEL_1`, … as
+  ///   transformers calls them.
+  /// - Throws: `CheckpointError` when the file cannot be read, or there is another number of names.
+  func names(_ count: Int, of model: Model) throws(CheckpointError) -> [String] {
+    if let given = try given {
+      guard given.count == count else {
+        throw CheckpointError(
+          .usage, Place(member: "--labels"),
+          "has \(given.count) names; the model has \(count) labels")
+      }
+      return given
+    }
+    return LabelNames.configured(count, model.configuration)
+      ?? (0..<count).map { "LABEL_\($0)" }
+  }
+
+  /// The names that were given, if any.
+  ///
+  /// - Throws: `CheckpointError` when the file cannot be read.
+  var given: [String]? {
+    get throws(CheckpointError) {
+      guard let labels else { return nil }
+      guard labels.hasPrefix("@") else {
+        return labels.split(separator: ",", omittingEmptySubsequences: false).map { part in
+          String(part.trimmed)
+        }
+      }
+      let path = String(labels.dropFirst())
+      guard let text = String(validating: try File.contents(of: path), as: UTF8.self) else {
+        throw CheckpointError(.damaged, .file(path), "is not UTF-8")
+      }
+      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        String(line.trimmed)
+      }
+      while lines.last == "" { lines.removeLast() }
+      return lines
+    }
+  }
+
+  /// `id2label` of a configuration, where it names exactly so many labels.
+  private static func configured(_ count: Int, _ configuration: JSON?) -> [String]? {
+    guard let names = configuration?["id2label"], names.members?.count == count else { return nil }
+    let found = (0..<count).compactMap { names["\($0)"]?.string }
+    return found.count == count ? found : nil
+  }
+}
+
+extension Substring {
+  /// Without blanks at both ends.
+  fileprivate var trimmed: Substring {
+    let start = drop { $0.isWhitespace }
+    guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+    return start[...last]
+  }
+}
