@@ -15,6 +15,9 @@ protocol TaskFace: SendableMetatype {
   /// Whether it takes two texts at a time.
   static var isPaired: Bool { get }
 
+  /// Whether it does with these flags.
+  static func takesPairs(_ options: TaskOptions) -> Bool
+
   /// - Throws: what the model or the vocabulary lacks for it.
   init(_ context: TaskContext) throws
 
@@ -29,8 +32,8 @@ protocol TaskFace: SendableMetatype {
   /// Whether each text is repeated before its lines.
   var showsText: Bool { get }
 
-  /// Takes an answer that is needed at the end.
-  mutating func receive(_ answer: Task.Answer, to input: TaskInput)
+  /// Takes an answer that is needed at the end; `nil` where a text has none.
+  mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws
 
   /// What stands behind all answers: writes files, returns members of the document and lines.
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String])
@@ -38,8 +41,9 @@ protocol TaskFace: SendableMetatype {
 
 extension TaskFace {
   static var isPaired: Bool { false }
+  static func takesPairs(_ options: TaskOptions) -> Bool { isPaired }
   var showsText: Bool { true }
-  mutating func receive(_ answer: Task.Answer, to input: TaskInput) {}
+  mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws {}
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String]) {
     ([], [])
   }
@@ -47,7 +51,10 @@ extension TaskFace {
 
 /// The list of tasks.
 enum TaskRegistry {
-  static let all: [any TaskFace.Type] = [EncodeFace.self, FillMaskFace.self]
+  static let all: [any TaskFace.Type] = [
+    EncodeFace.self, SimilarityFace.self, FillMaskFace.self, ClassifyFace.self,
+    QuestionAnsweringFace.self,
+  ]
 
   static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }
 }

@@ -2,21 +2,23 @@ public import ArgumentParser
 import Checkpoint
 public import Infer
 
-extension Encode.Pooling: ExpressibleByArgument {}
 extension Tokenization.LongText: ExpressibleByArgument {}
 
 /// What tasks are told, by `run --task` and by `verify --task`.
 struct TaskOptions: ParsableArguments {
-  @Option(help: "Texts per run.") var batch = 16
-  @Option(help: "fill-mask: candidates for each [MASK].") var topK = 5
-  @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
+  @Option(help: "Texts that are answered together, at most (default: by their tokens).")
+  var batch: Int?
+  @Option(help: "fill-mask: candidates for each [MASK]; classify: labels; qa: answers.")
+  var topK = 5
+  @OptionGroup var encoding: EncodingOptions
+  @OptionGroup var choices: ChoiceOptions
   @OptionGroup var labels: LabelNames
   @OptionGroup var text: TextOptions
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var labelling: LabellingOptions
 
   func validate() throws {
-    guard batch > 0, topK > 0 else {
+    guard batch.map({ $0 > 0 }) ?? true, topK > 0 else {
       throw ValidationError("--batch and --top-k must be positive.")
     }
   }
