@@ -120,15 +120,13 @@ struct Failure {
     text = message
   }
 
+  /// What a document says of it.
+  var member: JSON.Member {
+    .init("error", .object([.init("kind", .string(kind)), .init("message", .string(text))]))
+  }
+
   func report(json: Bool) {
-    if json {
-      print(
-        JSON.object([
-          .init(
-            "error",
-            .object([.init("kind", .string(kind)), .init("message", .string(text))]))
-        ]).pretty)
-    }
+    if json { print(JSON.object([member]).pretty) }
     Terminal.printError("\(Terminal.error.red("error:")) \(text)")
   }
 }

@@ -68,6 +68,7 @@ struct SecondModelOptions: ParsableArguments {
   @Option(help: "The second model's dialect.", completion: .dialects) var dialectB: String?
   @Option(help: "The second model's family.", completion: .families) var familyB: String?
   @Option(help: "The second model's configuration file.", completion: .file()) var configB: String?
+  @Option(help: "The second model's vocabulary file.", completion: .file()) var vocabB: String?
   @Option(
     name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.",
     completion: .settings)
@@ -79,6 +80,7 @@ struct SecondModelOptions: ParsableArguments {
     reading.dialect = dialectB
     reading.family = familyB
     reading.configurationPath = configB
+    reading.vocabularyPath = vocabB
     reading.settings = try ModelOptions.pairs(settingsB, flag: "--set-b")
     return reading
   }

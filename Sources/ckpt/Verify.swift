@@ -7,8 +7,9 @@ struct Verify: ParsableCommand, JSONCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run two models on the same inputs and compare every value.",
     discussion: """
-      Without --inputs, seeded probes of several lengths with padding and both segments are used. \
-      Differences are relative to a value's largest element. Exit code 1 when they differ.
+      Without --inputs or text, seeded probes of several lengths with padding and both segments are \
+      used. Differences are relative to a value's largest element. With --task both answer the same \
+      texts, each by its own vocabulary, and what they decide is compared. Exit code 1 when they differ.
       """)
 
   @Argument(help: "The first model.", completion: .model) var a: String
@@ -17,7 +18,12 @@ struct Verify: ParsableCommand, JSONCommand {
     help: "Arrays to run both on (.npz or .safetensors).",
     completion: .file(extensions: ["npz", "safetensors"]))
   var inputs: String?
-  @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
+  @Option(help: "Compare the answers of this task.") var task: TaskName?
+  @Option(help: "A text to run both on; may be given several times.") var text: [String] = []
+  @OptionGroup var reading: TaskReading
+  @Option(
+    help: "With --task: decisions whose next best is nearer than this, in log-probability, are ties.")
+  var margin = 1e-3
   @Option(help: "Absolute difference that passes.") var atol: Double?
   @Option(help: "Difference relative to a value's largest element that passes (default 1e-5).")
   var rtol: Double?
@@ -25,6 +31,7 @@ struct Verify: ParsableCommand, JSONCommand {
   @Option(help: "Let the Float64 reference judge every value: f64.") var reference: Judge?
   @Option(help: "Seed of the probes.") var seed: UInt64 = 1
   @Option(help: "Threads.") var threads: Int?
+  @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var optionsB: SecondModelOptions
   @OptionGroup var output: OutputFlags
@@ -32,35 +39,50 @@ struct Verify: ParsableCommand, JSONCommand {
   enum Judge: String, ExpressibleByArgument { case f64 }
 
   func validate() throws {
-    guard [atol, rtol].allSatisfy({ $0.map { $0 >= 0 } ?? true }) else {
-      throw ValidationError("--atol and --rtol must not be negative.")
+    guard [atol, rtol, margin].allSatisfy({ $0.map { $0 >= 0 } ?? true }) else {
+      throw ValidationError("--atol, --rtol and --margin must not be negative.")
+    }
+    guard inputs == nil || (task == nil && !hasText) else {
+      throw ValidationError("Give either --inputs, or text.")
+    }
+    guard task == nil || (!perLayer && reference == nil) else {
+      throw ValidationError("--per-layer and --reference compare values, --task answers.")
     }
   }
 
+  /// Whether texts were given in some way.
+  private var hasText: Bool { !text.isEmpty || reading.textFile != nil || reading.pairs != nil }
+
   func run() throws {
-    let first = try Opening(a, options: options.reading()).model()
-    let second = try Opening(b, options: optionsB.reading()).model()
+    let first = try Opening(a, options: options.reading())
+    let second = try Opening(b, options: optionsB.reading())
+    if let task { return try compareAnswers(task.face, first, second) }
     let given = try inputs.map { try Arrays.read($0) }
     let names = given.map { Array($0.keys) } ?? []
-    let source = try RunnableModel(first, mask: mask, inputs: names)
-    let result = try RunnableModel(second, mask: mask, inputs: names)
-    let configuration = source.architecture.configuration
-    let text: TextInputs
-    if let given {
-      text = try TextInputs(named: given, padding: configuration.padding, for: source.graph)
+    let (source, result): (RunnableModel, RunnableModel)
+    let probes: TextInputs
+    var notes: [String] = []
+    if hasText {
+      (source, result, probes) = try tokenized(first, second, &notes)
     } else {
-      text = Probes.text(
-        for: configuration.common(with: result.architecture.configuration),
-        of: source.architecture.family, seed: seed)
+      source = try RunnableModel(first.model(), mask: tasks.text.mask, inputs: names)
+      result = try RunnableModel(second.model(), mask: tasks.text.mask, inputs: names)
+      let configuration = source.architecture.configuration
+      if let given {
+        probes = try TextInputs(named: given, padding: configuration.padding, for: source.graph)
+      } else {
+        probes = Probes.text(
+          for: configuration.common(with: result.architecture.configuration),
+          of: source.architecture.family, seed: seed)
+      }
     }
     var how = VerificationOptions()
     how.absolute = atol
     how.relative = rtol
     how.judge = reference == .f64 ? .always : .whenInDoubt
     how.threads = threads
-    let verification = try Verification(
-      source, result, inputs: text,
-      options: how)
+    var verification = try Verification(source, result, inputs: probes, options: how)
+    verification.notes += notes
     let report = VerificationReport(verification)
     if output.json {
       print(report.json(values: true).pretty)
@@ -68,39 +90,5 @@ struct Verify: ParsableCommand, JSONCommand {
       report.print(perLayer: perLayer)
     }
     if !verification.passed { throw ExitCode(1) }
-  }
-}
-
-/// Arrays in files.
-enum Arrays {
-  /// All tensors of an .npz or .safetensors file.
-  static func read(_ path: String) throws -> [String: NDArray<Float>] {
-    let probe = try Probe(path)
-    let checkpoint = try FormatRegistry.recognise(probe).read(probe)
-    if let entry = checkpoint.unreadable.first {
-      throw CheckpointError(
-        .unsupported, Place(file: path, tensor: entry.name), entry.reason)
-    }
-    var arrays: [String: NDArray<Float>] = [:]
-    for tensor in checkpoint.tensors {
-      arrays[tensor.name] = NDArray(shape: tensor.shape.extents, values: try tensor.floats())
-    }
-    return arrays
-  }
-
-  /// Writes arrays in order, in the format of the path's suffix (npz without one).
-  static func write(
-    _ arrays: [(name: String, array: NDArray<Float>)], to path: String, inputs: Set<File.Identity>,
-    overwrite: Bool
-  ) throws {
-    let tensors = arrays.map {
-      Tensor(name: $0.name, shape: Shape($0.array.shape), values: $0.array.values)
-    }
-    let format = try FormatRegistry.suffixed(path) ?? FormatRegistry.named("npz")
-    let output = Output(overwrite: overwrite, inputs: inputs)
-    try format.write(
-      Checkpoint(groups: [Group(name: "", tensors: tensors)]), to: path, in: output,
-      options: WriteOptions())
-    try output.commit(durable: false)
   }
 }

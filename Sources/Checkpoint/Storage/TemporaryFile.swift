@@ -18,7 +18,7 @@ final class TemporaryFile {
     guard descriptor >= 0 else {
       throw CheckpointError(
         .cannotRead, .file(path), "no temporary file can be made in \(folder): \(message(errno))",
-        hint: "set TMPDIR to a folder with room for the unpacked weights")
+        hint: "set TMPDIR to a folder with room")
     }
     unsafe template.withUnsafeBufferPointer { name in
       _ = unsafe name.baseAddress.map { unsafe unlink($0) }
@@ -39,7 +39,7 @@ final class TemporaryFile {
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else {
         throw CheckpointError(
-          .cannotRead, .file(path), "the unpacked weights find no room: \(message(errno))",
+          .cannotRead, .file(path), "what is kept in between finds no room: \(message(errno))",
           hint: "set TMPDIR to a folder with room for them")
       }
       done += count

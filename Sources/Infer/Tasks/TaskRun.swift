@@ -2,45 +2,70 @@ import Checkpoint
 
 /// Answers texts in their order, in batches of similar length, in bounded memory.
 ///
-/// Texts are taken in windows of some batches, prepared by all processors, sorted by length, answered,
-/// and handed on in their own order. What fails alone is reported alone.
+/// Texts are taken in windows, prepared by all processors, sorted by length, answered, and handed on in
+/// their own order. The first windows are small, so that the first answers come soon. What fails alone is
+/// reported alone.
 public struct TaskRun<Task: TextTask> {
   /// A text, or what keeps it from being one (a broken line).
   public typealias Given = Result<TaskInput, TaskFailure>
 
   public private(set) var task: Task
-  /// Texts that are answered together, at most.
-  public let batch: Int
-  /// Texts that are held at a time.
-  public let window: Int
+  /// Texts that are answered together, at most; `nil` where only ``TextTask/batchTokens`` counts.
+  public let batch: Int?
+  /// Texts that are held at a time; `nil` for windows that grow.
+  public let window: Int?
 
-  public init(_ task: Task, batch: Int, window: Int? = nil) {
+  /// Of windows that grow: the first, the largest, and the bytes of text that fill one.
+  private static var firstWindow: Int { 64 }
+  private static var lastWindow: Int { 2048 }
+  private static var windowBytes: Int { 4 << 20 }
+
+  public init(_ task: Task, batch: Int? = nil, window: Int? = nil) {
     self.task = task
-    self.batch = max(batch, 1)
-    self.window = max(window ?? batch * 32, 1)
+    self.batch = batch.map { max($0, 1) }
+    self.window = window.map { max($0, 1) }
   }
 
   /// Takes texts until there are no more, and hands on each with its answer or what failed.
+  ///
+  /// - Parameter progress: told how many of the texts that were taken are answered, and how many those
+  ///   are.
   public mutating func callAsFunction(
     _ next: () throws -> Given?,
+    progress: (_ answered: Int, _ taken: Int) -> Void = { _, _ in },
     _ emit: (_ input: TaskInput, _ answer: Result<Task.Answer, TaskFailure>) throws -> Void
   ) throws {
+    var size = window ?? Self.firstWindow
     while true {
-      var given: [Given] = []
-      while given.count < window, let one = try next() { given.append(one) }
+      let given = try Self.take(size, next)
       guard !given.isEmpty else { return }
-      for (one, answer) in zip(given, try answers(given)) {
+      for (one, answer) in zip(given, try answers(given, progress: progress)) {
         switch one {
         case .success(let input): try emit(input, answer)
         case .failure(let failure):
           try emit(TaskInput(number: failure.number, text: ""), .failure(failure))
         }
       }
+      if window == nil { size = min(2 * size, Self.lastWindow) }
     }
   }
 
-  private mutating func answers(
-    _ given: [Given]
+  /// The next texts, as many as are held at a time.
+  static func take(_ count: Int = lastWindow, _ next: () throws -> Given?) rethrows -> [Given] {
+    var given: [Given] = []
+    var bytes = 0
+    while given.count < count, bytes < windowBytes, let one = try next() {
+      if case .success(let input) = one {
+        bytes += input.text.utf8.count + (input.pair?.utf8.count ?? 0)
+      }
+      given.append(one)
+    }
+    return given
+  }
+
+  /// An answer to each text, in their order.
+  mutating func answers(
+    _ given: [Given], progress: (_ answered: Int, _ taken: Int) -> Void = { _, _ in }
   ) throws -> [Result<Task.Answer, TaskFailure>] {
     let prepare = task.prepare
     let prepared = try Parallel.map(given.count, with: {}) {
@@ -59,8 +84,16 @@ public struct TaskRun<Task: TextTask> {
     let ready = prepared.indices.compactMap { index in
       (try? prepared[index].get()).map { (index, $0, task.length($0)) }
     }.sorted { ($0.2, $0.0) < ($1.2, $1.0) }
-    for start in stride(from: 0, to: ready.count, by: batch) {
-      let some = ready[start..<min(start + batch, ready.count)]
+    var start = 0
+    while start < ready.count {
+      // The longest one stands last, and all are padded to it.
+      var end = start + 1
+      while end < ready.count, end - start < batch ?? .max,
+        (end + 1 - start) * ready[end].2 <= task.batchTokens
+      {
+        end += 1
+      }
+      let some = ready[start..<end]
       do {
         let results = try task.answers(some.map(\.1))
         for (one, answer) in zip(some, results) { answers[one.0] = .success(answer) }
@@ -77,6 +110,8 @@ public struct TaskRun<Task: TextTask> {
           }
         }
       }
+      start = end
+      progress(given.count - ready.count + end, given.count)
     }
     return answers
   }

@@ -13,8 +13,22 @@ public protocol TextTask {
   /// How long a prepared text is, in tokens: similar ones are answered together.
   func length(_ prepared: Prepared) -> Int
 
+  /// How many tokens, padding among them, are answered together at most; a longer text alone.
+  var batchTokens: Int { get }
+
   /// The answers to a batch, in its order.
   mutating func answers(_ batch: [Prepared]) throws -> [Answer]
+}
+
+extension TextTask {
+  public var batchTokens: Int { TaskBatch.tokens }
+}
+
+/// What a batch holds.
+public enum TaskBatch {
+  /// Tokens enough that all processors have their share of every product, and few enough that what a
+  /// layer computes stays near the processor.
+  public static let tokens = 2048
 }
 
 /// A text to answer, or a pair.
@@ -35,6 +49,13 @@ public struct TaskInput: Sendable, Equatable {
 public protocol TaskAnswer: Sendable {
   /// In a fixed order; equal answers have equal decisions.
   var decisions: [Decision] { get }
+
+  /// What was computed instead of decided, such as a vector; of a fixed length.
+  var numbers: [Float] { get }
+}
+
+extension TaskAnswer {
+  public var numbers: [Float] { [] }
 }
 
 /// One thing that a model has decided: a label, a token, a path, a beam.

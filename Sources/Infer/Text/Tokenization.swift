@@ -52,11 +52,15 @@ public struct Tokenization: Sendable {
         "the vocabulary has \(tokenizer.idCount) tokens, the model \(rows); ids beyond are shown "
           + "as [id]")
     }
-    self.warnings = warnings
+    self.warnings = warnings + Tokenization.oddities(of: tokenizer.special, for: model)
     self.long = long
     let reach = configuration.positions > 0 ? configuration.reach : nil
-    limit = [maxLength, reach].compactMap(\.self).min()
+    // Attention's cost grows with the square of a text: one that long was hardly meant.
+    limit = [maxLength ?? Tokenization.unasked, reach].compactMap(\.self).min()
   }
+
+  /// The most tokens of a text where nobody said how many and no table of positions does.
+  private static let unasked = 4096
 
   /// Gives a model with a table of positions the longer ones, where ``LongText/hierarchical`` says so.
   public func extendPositions(of configuration: inout Configuration) {
@@ -85,7 +89,8 @@ public struct Tokenization: Sendable {
     if let limit, whole.count > limit {
       throw InferError(
         .input, "text", "has \(whole.count) tokens; the limit is \(limit)",
-        hint: "shorten it, or --long truncate cuts it, or --long hierarchical extends positions")
+        hint: "shorten it, or --long truncate cuts it, or --long hierarchical extends positions"
+          + (limit == Tokenization.unasked ? "; --max-length allows more" : ""))
     }
     return whole
   }

@@ -8,16 +8,22 @@ import Synchronization
 final class Progress: Sendable {
   private let label: String
   private let total: Int
+  private let unit: String
   private let isShown: Bool
   private let done = Atomic<Int>(0)
   private let state: Mutex<(start: Double, last: Double, drawn: Bool)>
 
-  /// - Parameter total: how much there is to do, in the unit of ``add(_:)``.
-  init(_ label: String, total: Int, quiet: Bool = false) {
+  /// - Parameters:
+  ///   - total: how much there is to do, in the unit of ``add(_:)``.
+  ///   - unit: what is counted where nobody knows how much there is, and `total` is 0; without it
+  ///     nothing is shown then.
+  init(_ label: String, total: Int, unit: String? = nil, quiet: Bool = false) {
     self.label = label
     self.total = total
+    self.unit = unit ?? ""
     isShown =
-      isatty(STDERR_FILENO) == 1 && Terminal.environment("TERM") != "dumb" && !quiet && total > 0
+      isatty(STDERR_FILENO) == 1 && Terminal.environment("TERM") != "dumb" && !quiet
+      && (total > 0 || unit != nil)
     let now = Progress.now
     state = Mutex((now, now, false))
   }
@@ -34,8 +40,11 @@ final class Progress: Sendable {
       let now = Progress.now
       guard now - state.start > 0.5, now - state.last > 0.1 else { return }
       (state.last, state.drawn) = (now, true)
-      let line = Progress.line(
-        label, min(1, Double(sum) / Double(total)), columns: Terminal.error.columns ?? 80)
+      let columns = Terminal.error.columns ?? 80
+      let line =
+        total > 0
+        ? Progress.line(label, min(1, Double(sum) / Double(total)), columns: columns)
+        : String("\(label) \(Text.grouped(sum)) \(unit)".prefix(max(0, columns - 1)))
       Progress.write("\r\(line)\u{1b}[K")
     }
   }

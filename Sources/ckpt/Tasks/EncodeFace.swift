@@ -8,39 +8,54 @@ struct EncodeFace: TaskFace {
 
   let task: Encode
   let showsText = false
-  private var vectors: [[Float]] = []
-  private let isWritten: Bool
+  /// Row i is text i, also where texts before it have no vector.
+  private let rows: GatheredRows?
 
   init(_ context: TaskContext) throws {
-    task = try Encode(
-      context.runnable(), context.tokenization, pooling: context.options.pooling,
-      threads: context.threads)
-    isWritten = context.outputs != nil
+    task = try Encode(context.encoder(), context.tokenization)
+    rows = try context.outputs.map { try GatheredRows(for: $0.path) }
   }
 
   func json(_ answer: Encode.Answer, to input: TaskInput) -> [JSON.Member] {
-    [.init("embedding", .array(answer.vector.map { .literal("\($0)") }))]
+    rows == nil ? [.init("embedding", .array(answer.vector.map { .number(exactly: $0) }))] : []
   }
 
   func lines(_ answer: Encode.Answer, to input: TaskInput) -> [String] {
-    isWritten
-      ? [] : [JSON.object([.init("text", .string(input.text))] + json(answer, to: input)).compact]
+    rows == nil
+      ? [JSON.object([.init("text", .string(input.text))] + json(answer, to: input)).compact] : []
   }
 
-  mutating func receive(_ answer: Encode.Answer, to input: TaskInput) {
-    if isWritten { vectors.append(answer.vector) }
+  mutating func receive(_ answer: Encode.Answer?, to input: TaskInput) throws {
+    if let answer { try rows?.append(answer.vector) } else { rows?.appendMissing() }
   }
 
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String]) {
-    guard let outputs = context.outputs else { return ([], []) }
-    let width = vectors.first?.count ?? 0
-    let array = NDArray(shape: [vectors.count, width], values: vectors.flatMap(\.self))
+    guard let rows, let outputs = context.outputs else { return ([], []) }
     try Arrays.write(
-      [("embeddings", array)], to: outputs.path, inputs: context.opening.inputs,
+      [rows.tensor(named: "embeddings")], to: outputs.path, inputs: context.opening.inputs,
       overwrite: outputs.overwrite)
     return (
-      [.init("outputs", .string(outputs.path))],
-      ["wrote \(outputs.path): \(vectors.count) × \(width)"]
+      [
+        .init("outputs", .string(outputs.path)),
+        .init("shape", .array([.number(rows.count), .number(rows.width)])),
+      ],
+      ["wrote \(outputs.path): \(rows.count) × \(rows.width)"]
     )
+  }
+}
+
+extension TaskContext {
+  /// What makes vectors of texts, as the flags say.
+  func encoder() throws -> SentenceEncoder {
+    try SentenceEncoder(
+      runnable(), pooling: options.encoding.pooling, isNormalized: options.encoding.normalize,
+      padding: tokenization.tokenizer.special.padding, threads: threads)
+  }
+}
+
+extension JSON {
+  /// The shortest digits that give this number back; null where JSON has no way to write it.
+  static func number(exactly value: Float) -> JSON {
+    value.isFinite ? .literal("\(value)") : .null
   }
 }

@@ -29,7 +29,9 @@ struct ExposureFace: TaskFace {
     self.notes = notes
   }
 
-  mutating func receive(_ answer: Exposure.Answer, to input: TaskInput) { summary.add(answer) }
+  mutating func receive(_ answer: Exposure.Answer?, to input: TaskInput) {
+    if let answer { summary.add(answer) }
+  }
 
   func json(_ answer: Exposure.Answer, to input: TaskInput) -> [JSON.Member] {
     func ids(_ ids: [Int32]) -> JSON { .array(ids.map { .number(Int($0)) }) }

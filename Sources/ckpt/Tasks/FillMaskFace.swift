@@ -11,6 +11,7 @@ struct FillMaskFace: TaskFace {
   init(_ context: TaskContext) throws {
     task = try FillMask(
       context.runnable(), context.tokenization, count: context.options.topK ?? 5,
+      targets: context.options.choices.targets?.split(separator: ",").map(String.init),
       threads: context.threads)
   }
 

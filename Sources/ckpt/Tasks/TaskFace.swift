@@ -15,6 +15,9 @@ protocol TaskFace: SendableMetatype {
   /// Whether it takes two texts at a time.
   static var isPaired: Bool { get }
 
+  /// Whether it does with these flags.
+  static func takesPairs(_ options: TaskOptions) -> Bool
+
   /// - Throws: what the model or the vocabulary lacks for it.
   init(_ context: TaskContext) throws
 
@@ -32,8 +35,8 @@ protocol TaskFace: SendableMetatype {
   /// Whether each text is repeated before its lines.
   var showsText: Bool { get }
 
-  /// Takes an answer that is needed at the end.
-  mutating func receive(_ answer: Task.Answer, to input: TaskInput)
+  /// Takes an answer that is needed at the end; `nil` where a text has none.
+  mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws
 
   /// What stands behind all answers: writes files, returns members of the document and lines.
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String])
@@ -41,9 +44,10 @@ protocol TaskFace: SendableMetatype {
 
 extension TaskFace {
   static var isPaired: Bool { false }
+  static func takesPairs(_ options: TaskOptions) -> Bool { isPaired }
   var showsText: Bool { true }
   var notes: [String] { [] }
-  mutating func receive(_ answer: Task.Answer, to input: TaskInput) {}
+  mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws {}
   func finish(_ context: TaskContext) throws -> (members: [JSON.Member], lines: [String]) {
     ([], [])
   }
@@ -52,9 +56,9 @@ extension TaskFace {
 /// The list of tasks.
 enum TaskRegistry {
   static let all: [any TaskFace.Type] = [
-    EncodeFace.self, FillMaskFace.self, GenerateFace.self, GibbsFace.self, ScoreFace.self,
-    ExposureFace.self,
-    TagFace.self, SpansFace.self,
+    EncodeFace.self, SimilarityFace.self, FillMaskFace.self, ClassifyFace.self,
+    QuestionAnsweringFace.self, TagFace.self, SpansFace.self, GenerateFace.self, ScoreFace.self,
+    ExposureFace.self, GibbsFace.self,
   ]
 
   static func named(_ name: String) -> (any TaskFace.Type)? { all.first { $0.name == name } }

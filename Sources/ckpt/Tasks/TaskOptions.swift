@@ -2,26 +2,27 @@ public import ArgumentParser
 import Checkpoint
 public import Infer
 
-extension Encode.Pooling: ExpressibleByArgument {}
 extension Tokenization.LongText: ExpressibleByArgument {}
 
 /// What tasks are told, by `run --task` and by `verify --task`.
 struct TaskOptions: ParsableArguments {
-  @Option(help: "Texts per run.") var batch = 16
+  @Option(help: "Texts that are answered together, at most (default: by their tokens).")
+  var batch: Int?
   @Option(
     help: """
-      fill-mask: candidates for each [MASK] (default: 5). generate, gibbs: draw from so many of the \
-      likeliest tokens.
+      fill-mask: candidates for each [MASK]; classify: labels; qa: answers (default: 5). generate, \
+      gibbs: draw from so many of the likeliest tokens.
       """)
   var topK: Int?
-  @Option(help: "encode: cls, mean or pooler.") var pooling = Encode.Pooling.cls
+  @OptionGroup var encoding: EncodingOptions
+  @OptionGroup var choices: ChoiceOptions
   @OptionGroup var labels: LabelNames
   @OptionGroup var text: TextOptions
   @OptionGroup var decoding: DecodingOptions
   @OptionGroup var labelling: LabellingOptions
 
   func validate() throws {
-    guard batch > 0, topK ?? 1 > 0 else {
+    guard batch.map({ $0 > 0 }) ?? true, topK ?? 1 > 0 else {
       throw ValidationError("--batch and --top-k must be positive.")
     }
   }

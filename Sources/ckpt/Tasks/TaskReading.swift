@@ -71,6 +71,8 @@ final class TaskSource {
   /// How much there is to read, and has been: texts, or bytes of a file; 0 where nobody knows.
   let total: Int
   private(set) var position = 0
+  /// Texts that have been read.
+  private(set) var count = 0
   private var given: ArraySlice<TaskInput> = []
   private var lines: Lines?
   private let form: Form
@@ -94,11 +96,13 @@ final class TaskSource {
   func next() throws -> Result<TaskInput, TaskFailure>? {
     if let first = given.popFirst() {
       position += 1
+      count += 1
       return .success(first)
     }
     guard let line = try lines?.next() else { return nil }
     position = lines?.position ?? 0
     number += 1
+    count += 1
     guard let text = String(validating: line, as: UTF8.self) else {
       return .failure(TaskFailure(number: number, reason: "is not UTF-8"))
     }
