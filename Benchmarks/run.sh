@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 scripts/python/venv.sh torch
 echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base's size)"
 PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
+echo "== generation with and without the key/value cache, beside transformers in torch"
+PYTHON=.venv/torch/bin/python Benchmarks/generate.sh
 echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
 echo "== comparing two files beside reading them and NumPy"

@@ -77,3 +77,8 @@ void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride
                    float *c, size_t c_stride, float *buffer) {
   kernels()->multiply(m, n, k, a, a_stride, scale, panels, bias, activation, c, c_stride, buffer);
 }
+
+void ckpt_multiply_row(size_t n, size_t k, const float *a, float scale, const float *b,
+                       size_t stride, int transposed, float *y) {
+  kernels()->multiply_row(n, k, a, scale, b, stride, transposed, y);
+}

@@ -84,6 +84,46 @@ static void VARIANT(pack)(const float *b, size_t stride, int transposed, size_t 
   }
 }
 
+static void VARIANT(multiply_row)(size_t n, size_t k, const float *a, float scale, const float *b,
+                                  size_t stride, int transposed, float *y) {
+  if (transposed) {
+    const size_t whole = k - k % LANES;
+    for (size_t j = 0; j < n; j++, b += stride) {
+      vf sums[2] = {};
+      float rest = 0;
+      for (size_t p = 0; p < whole; p += LANES) {
+        sums[(p / LANES) & 1] += load(a + p) * load(b + p);
+      }
+      for (size_t p = whole; p < k; p++) rest += a[p] * b[p];
+      y[j] = scale * (sum_of(sums[0] + sums[1]) + rest);
+    }
+    return;
+  }
+  size_t j = 0;
+  for (; j + 4 * LANES <= n; j += 4 * LANES) {
+    vf sums[4] = {};
+    for (size_t p = 0; p < k; p++) {
+      const float *row = b + p * stride + j;
+      const vf x = all(a[p]);
+      for (size_t i = 0; i < 4; i++) sums[i] += x * load(row + i * LANES);
+    }
+    for (size_t i = 0; i < 4; i++) store(y + j + i * LANES, scale * sums[i]);
+  }
+  for (; j < n; j += LANES) {
+    const size_t here = n - j < LANES ? n - j : LANES;
+    vf sum = {};
+    for (size_t p = 0; p < k; p++) {
+      const float *row = b + p * stride + j;
+      sum += all(a[p]) * (here == LANES ? load(row) : load_part(row, here, 0));
+    }
+    if (here == LANES) {
+      store(y + j, scale * sum);
+    } else {
+      store_part(y + j, here, scale * sum);
+    }
+  }
+}
+
 static void copy_rows(size_t m, size_t k, const float *a, size_t a_stride, float scale,
                       float *buffer) {
   for (size_t r = 0; r < m; r++, a += a_stride, buffer += STRIDE) {

@@ -19,13 +19,14 @@ struct ckpt_kernels {
   void (*pack)(const float *, size_t, int, size_t, size_t, float *);
   void (*multiply)(size_t, size_t, size_t, const float *, size_t, float, const float *,
                    const float *, enum ckpt_activation, float *, size_t, float *);
+  void (*multiply_row)(size_t, size_t, const float *, float, const float *, size_t, int, float *);
 };
 
 #define KERNELS(name)                                                                   \
   {                                                                                     \
     name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(hadamard), VARIANT(rotate),   \
         VARIANT(rms_norm), VARIANT(layer_norm), VARIANT(softmax), VARIANT(pack),        \
-        VARIANT(multiply)                                                               \
+        VARIANT(multiply), VARIANT(multiply_row)                                        \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;

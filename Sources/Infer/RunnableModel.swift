@@ -79,6 +79,9 @@ public struct RunnableModel: Sendable {
     try Session(graph, outputs: names, threads: threads) { try weight($0) }
   }
 
+  /// The graph that continues texts (``FamilyBuilder/stepGraph(_:)``).
+  func stepGraph() throws(InferError) -> Graph { try FamilyRegistry.stepGraph(architecture) }
+
   /// Runs the plain reference in a precision.
   public func reference<Scalar: ReferenceScalar>(
     _: Scalar.Type, _ inputs: [String: NDArray<Float>], returning names: [String]

@@ -13,18 +13,32 @@ struct Bench: ParsableCommand, JSONCommand {
   var length: Int?
   @Option(help: "Threads; all processors by default.") var threads: Int?
   @Option(help: "Seconds to measure.") var seconds = 3.0
+  @Option(help: "Measure generation: so many tokens behind a prompt of --length.")
+  var generate: Int?
+  @Flag(
+    name: .customLong("no-cache"),
+    help: "Generation: run the whole sequence again for each token, without a key/value cache.")
+  var noCache = false
+  @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
   func validate() throws {
-    guard batch > 0, length.map({ $0 > 0 }) ?? true, seconds > 0, threads.map({ $0 > 0 }) ?? true
+    guard batch > 0, length.map({ $0 > 0 }) ?? true, seconds > 0, threads.map({ $0 > 0 }) ?? true,
+      generate.map({ $0 > 1 }) ?? true
     else {
-      throw ValidationError("--batch, --length, --threads and --seconds must be positive.")
+      throw ValidationError(
+        "--batch, --length, --threads and --seconds must be positive, --generate at least 2.")
+    }
+    guard !noCache || generate != nil else {
+      throw ValidationError("--no-cache is for --generate.")
     }
   }
 
   func run() throws {
-    let runnable = try RunnableModel(Opening(model, options: options.reading()).model())
+    let runnable = try RunnableModel(
+      Opening(model, options: options.reading()).model(), mask: mask)
+    if let generate { return try measureGeneration(runnable, tokens: generate) }
     let configuration = runnable.architecture.configuration
     let length = length ?? min(128, configuration.positions)
     guard length <= configuration.positions else {

@@ -73,6 +73,11 @@ void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride
                    const float *panels, const float *bias, enum ckpt_activation activation,
                    float *c, size_t c_stride, float *buffer);
 
+/// `y [n] = scale · a [k] · b` for one row, where packing would cost more than the product: `b` has
+/// rows of `stride` floats, [k, n], or [n, k] when `transposed`.
+void ckpt_multiply_row(size_t n, size_t k, const float *a, float scale, const float *b,
+                       size_t stride, int transposed, float *y);
+
 // Rows of `a`, and steps of the inner dimension, that are worked on at a time: together they stay
 // in the second-level cache.
 enum {

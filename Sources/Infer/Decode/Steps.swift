@@ -5,15 +5,16 @@ public enum Steps {
   /// What continues texts with a model.
   ///
   /// - Parameters:
-  ///   - cached: whether keys and values of earlier positions are kept; else the whole sequence is
-  ///     run again for each token.
+  ///   - cached: whether keys and values of earlier positions are kept, where the model allows it;
+  ///     else the whole sequence is run again for each token.
   ///   - threads: all processors by default.
   /// - Throws: ``InferError`` when the model cannot generate, saying why; what reading weights
   ///   throws.
   public static func model(
     for model: RunnableModel, cached: Bool = true, threads: Int? = nil
   ) throws -> any StepModel {
-    try UncachedSteps(model, threads: threads)
+    cached && CachedSteps.obstacle(model) == nil
+      ? try CachedSteps(model, threads: threads) : try UncachedSteps(model, threads: threads)
   }
 }
 
@@ -22,6 +23,8 @@ struct StepForm {
   /// The output that holds them.
   let logits: String
   let vocabularySize: Int
+  /// Rows of the token table.
+  private let tokens: Int
   let isEncoderDecoder: Bool
   let mask: AttentionMaskKind
   /// See ``StepModel/limit``.
@@ -60,6 +63,7 @@ struct StepForm {
     }
     self.logits = logits
     vocabularySize = width
+    tokens = c.vocabularySize
     isEncoderDecoder = structure.encoderDecoder
     mask = structure.encoderDecoder ? .causal : c.mask
     switch structure.position {
@@ -98,7 +102,7 @@ struct StepForm {
       source: isEncoderDecoder ? prompt.tokens : [], targetSegment: prompt.targetSegment)
     if !isEncoderDecoder { (row.tokens, row.segments) = (prompt.tokens, prompt.segments) }
     for token in prompt.targets { row.append(token) }
-    try check(row)
+    try check(row, row.source + row.tokens)
     return row
   }
 
@@ -119,13 +123,18 @@ struct StepForm {
       }
       var row = rows[parent]
       row.append(token)
-      try check(row)
+      try check(row, [token])
       result.append(row)
     }
     return result
   }
 
-  private func check(_ row: StepRow) throws(InferError) {
+  /// Checks what a row holds before anything is kept of it.
+  private func check(_ row: StepRow, _ new: [Int32]) throws(InferError) {
+    if let token = new.first(where: { !(0..<tokens ~= Int($0)) }) {
+      throw InferError(
+        .input, "tokens", "hold \(token); the model has ids 0 to \(tokens - 1)")
+    }
     guard let limit, row.tokens.count > limit else { return }
     throw InferError(
       .input, "length", "\(row.tokens.count) tokens, but the model has \(limit) positions",

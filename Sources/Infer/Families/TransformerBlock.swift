@@ -6,6 +6,8 @@ struct Stack {
   let visible: Graph.ID
   /// Given positions, or `nil` for 0, 1, 2, ….
   let positions: Graph.ID?
+  /// In a step of generation: where its tokens stand among the keys.
+  let places: Graph.ID?
   var memory: Memory?
   /// Added to the scores of each head, `[A, T, T]`.
   var bias: Graph.ID?
@@ -13,16 +15,21 @@ struct Stack {
   /// The scores of the block before, where they are added to the next one's.
   var scores: Graph.ID?
 
-  init(visible: Graph.ID, positions: Graph.ID?, memory: Memory? = nil) {
+  init(visible: Graph.ID, positions: Graph.ID?, places: Graph.ID?, memory: Memory? = nil) {
     self.visible = visible
     self.positions = positions
+    self.places = places
     self.memory = memory
   }
+
+  /// The operand by which ops of distances know where rows stand, if they do not stand at 0, 1, 2, ….
+  var placed: [Graph.ID] { places.map { [$0] } ?? [] }
 }
 
 /// An encoder's states, as a decoder sees them.
 struct Memory {
-  let states: Graph.ID
+  /// `nil` in a step of generation, where their keys and values are the graph's states.
+  let states: Graph.ID?
   let visible: Graph.ID
 }
 
@@ -110,11 +117,14 @@ extension TransformerBuild {
       key = try rotated(key, c.heads, stack.positions)
       if c.rotatesValues { value = try rotated(value, c.heads, stack.positions) }
     }
+    key = try appended("\(part.value).key", key, stack)
+    value = try appended("\(part.value).value", value, stack)
     let isRelative = structure.position == .relative
     var bias = stack.bias
     if structure.position == .buckets, !structure.sharesDistances {
       let table = try graph.weight("\(part.weight).relative_position", [c.buckets, c.heads])
-      bias = try graph.apply(relativeBias(isBidirectional: stack.memory == nil), table, x, x)
+      bias = try graph.apply(
+        relativeBias(isBidirectional: stack.memory == nil), [table, x, key] + stack.placed)
     }
     let hasMore = isRelative || bias != nil
     var scores = try graph.apply(
@@ -126,7 +136,8 @@ extension TransformerBuild {
         "embeddings.relative_position", [2 * c.relativePositions + 1, c.keySize])
       table = distances
       let relative = try graph.apply(
-        RelativeScores(heads: c.heads, scale: scale), plain, distances)
+        RelativeScores(heads: c.heads, scale: scale),
+        [plain, distances] + stack.placed + (stack.places == nil ? [] : [key]))
       scores = try graph.apply(Add(), scores, relative, named: "\(part.value).scores")
     } else if let bias {
       scores = try graph.apply(Add(), scores, bias, named: "\(part.value).scores")
@@ -137,7 +148,23 @@ extension TransformerBuild {
       if let before = stack.scores { scores = try graph.apply(Add(), scores, before) }
       stack.scores = own
     }
-    return try attended(part, scores, value, stack.visible, distances: table)
+    return try attended(part, scores, value, stack.visible, distances: table, stack.placed)
+  }
+
+  /// All keys or values up to here: in a step of generation the state of that name, with these rows
+  /// written into it.
+  private mutating func appended(
+    _ name: String, _ rows: Graph.ID, _ stack: Stack
+  ) throws(InferError) -> Graph.ID {
+    guard let places = stack.places else { return rows }
+    let state = try graph.state(name, [.batch, .capacity, graph[rows].shape[2]])
+    return try graph.apply(Append(), state, rows, places)
+  }
+
+  /// The state that holds a layer's keys.
+  mutating func state(_ name: String, _ length: Dimension) throws(InferError) -> Graph.ID {
+    let width = configuration.heads * configuration.keySize
+    return try graph.state(name, [.batch, length, .fixed(width)])
   }
 
   /// The bias of distances in an encoder, or in a decoder, which looks in one direction.
@@ -152,20 +179,27 @@ extension TransformerBuild {
     let c = configuration
     let keyWidth = c.heads * c.keySize
     let query = try dense(part("query"), x, c.hiddenSize, keyWidth)
-    let key = try dense(part("key"), memory.states, c.hiddenSize, keyWidth)
-    let value = try dense(part("value"), memory.states, c.hiddenSize, c.heads * c.headSize)
+    func kept(_ name: String, _ width: Int) throws(InferError) -> Graph.ID {
+      guard let states = memory.states else {
+        return try graph.state("\(part.value).\(name)", [.batch, .length, .fixed(width)])
+      }
+      return try dense(part(name), states, c.hiddenSize, width)
+    }
+    let key = try kept("key", keyWidth)
+    let value = try kept("value", c.heads * c.headSize)
     var scores = try graph.apply(
       AttentionScores(heads: c.heads, scale: scale), query, key,
       named: stack.crossBias == nil ? "\(part.value).scores" : "")
     if let bias = stack.crossBias {
       scores = try graph.apply(Add(), scores, bias, named: "\(part.value).scores")
     }
-    return try attended(part, scores, value, memory.visible, distances: nil)
+    return try attended(part, scores, value, memory.visible, distances: nil, [])
   }
 
   /// Scores to weights, weights to context, context to output.
   private mutating func attended(
-    _ part: Part, _ scores: Graph.ID, _ value: Graph.ID, _ visible: Graph.ID, distances: Graph.ID?
+    _ part: Part, _ scores: Graph.ID, _ value: Graph.ID, _ visible: Graph.ID,
+    distances: Graph.ID?, _ places: [Graph.ID]
   ) throws(InferError) -> Graph.ID {
     let c = configuration
     var scores = scores
@@ -179,7 +213,7 @@ extension TransformerBuild {
       AttentionContext(), weights, value, named: distances == nil ? name : "")
     if let distances {
       context = try graph.apply(
-        Add(), context, graph.apply(RelativeContext(), weights, distances), named: name)
+        Add(), context, graph.apply(RelativeContext(), [weights, distances] + places), named: name)
     }
     return try dense(part("output"), context, c.heads * c.headSize, c.hiddenSize)
   }
@@ -251,14 +285,16 @@ extension TransformerBuild {
         named: full)
     }
     let query = try rotated(scaled("query"), 1, stack.positions)
-    let key = try rotated(scaled("key"), 1, stack.positions)
+    let key = try appended(
+      "\(value).key", rotated(scaled("key"), 1, stack.positions), stack)
+    let content = try appended("\(value).value", values, stack)
     let scores = try graph.apply(
       AttentionScores(heads: 1, scale: 1 / Double(size).squareRoot()), query, key,
       named: "\(value).scores")
     let weights = try graph.apply(
       MaskedSoftmax(normalization: c.normalization), scores, stack.visible,
       named: "\(value).weights")
-    let context = try graph.apply(AttentionContext(), weights, values, named: "\(value).context")
+    let context = try graph.apply(AttentionContext(), weights, content, named: "\(value).context")
     return try dense(
       "\(weight).output", graph.apply(Multiply(), context, gate), units, c.hiddenSize,
       named: "\(value).output")

@@ -8,13 +8,23 @@ public struct TransformerBuilder: FamilyBuilder {
   public let family: String
 
   public func graph(_ architecture: FamilyArchitecture) throws(InferError) -> Graph {
+    try graph(architecture, isStep: false)
+  }
+
+  public func stepGraph(_ architecture: FamilyArchitecture) throws(InferError) -> Graph {
+    try graph(architecture, isStep: true)
+  }
+
+  private func graph(
+    _ architecture: FamilyArchitecture, isStep: Bool
+  ) throws(InferError) -> Graph {
     let structure: Structure
     do throws(CheckpointError) {
       structure = try ArchitectureRegistry.named(architecture.family).structure
     } catch {
       throw InferError(.unsupported, architecture.family, error.reason)
     }
-    var build = TransformerBuild(structure, architecture.configuration)
+    var build = TransformerBuild(structure, architecture.configuration, isStep: isStep)
     if structure.encoderDecoder {
       try build.encoderDecoder(architecture)
     } else {
@@ -38,21 +48,30 @@ public enum Input {
   public static let decoderMask = "decoder_mask"
   /// An encoder's states for a lone decoder, `[B, T, H]`.
   public static let context = "context"
+  /// In a step of generation: where each token stands among all keys, `[B, T]`.
+  public static let places = "places"
+  /// In a step: 1 where a token sees a key, `[B, T, capacity]`.
+  public static let visible = "visible"
+  /// In a step: which of its tokens is a row's last one, `[B]`.
+  public static let last = "last"
 }
 
 /// A graph in the making.
 struct TransformerBuild {
   let structure: Structure
   let configuration: Configuration
+  /// Whether earlier positions are states, and the graph computes those that follow them.
+  let isStep: Bool
   var graph = Graph()
   /// The condition behind its hidden layer, by the norm that has one, else the input itself.
   var condition: Graph.ID?
   /// Whether layers on top answer.
   var hasTops = false
 
-  init(_ structure: Structure, _ configuration: Configuration) {
+  init(_ structure: Structure, _ configuration: Configuration, isStep: Bool) {
     self.structure = structure
     self.configuration = configuration
+    self.isStep = isStep
   }
 
   // MARK: One stack
@@ -60,29 +79,56 @@ struct TransformerBuild {
   mutating func encoder(_ architecture: FamilyArchitecture) throws(InferError) {
     let c = configuration
     let tokens = graph.input(Input.tokens, [.batch, .length])
-    let segments =
-      c.segments > 0 || c.mask == .unilm ? graph.input(Input.segments, [.batch, .length]) : nil
-    let padding = graph.input(Input.mask, [.batch, .length])
+    let hasSegments = c.segments > 0 || c.mask == .unilm && !isStep
+    let segments = hasSegments ? graph.input(Input.segments, [.batch, .length]) : nil
+    let padding = isStep ? nil : graph.input(Input.mask, [.batch, .length])
     if c.conditionSize > 0 {
       condition = graph.input(Input.condition, [.batch, .fixed(c.conditionSize)])
     }
-    let positions = try givenPositions(tokens)
+    let places = isStep ? graph.input(Input.places, [.batch, .length]) : nil
+    let positions = try givenPositions(tokens) ?? places
     var hidden = try embeddings(tokens, c.segments > 0 ? segments : nil, positions)
-    let visible = try graph.apply(
-      AttentionMask(c.mask), c.mask == .unilm ? [padding, segments].compactMap(\.self) : [padding],
-      named: "attention.mask")
-    var context = Stack(visible: visible, positions: positions)
+    let visible = try visibility(
+      c.mask, padding: padding, segments: c.mask == .unilm ? segments : nil, .length)
+    var context = Stack(visible: visible, positions: positions, places: places)
     for depth in 0..<c.depth {
       hidden = try block(c.block(at: depth), "layers.\(depth)", hidden, &context)
     }
     if structure.finalNorm { hidden = try norm("final_norm", hidden, c.hiddenSize) }
-    graph.output("last_hidden_state", hidden)
-    try heads(architecture, hidden, padding)
+    try answers(architecture, hidden, padding)
+  }
+
+  /// The hidden states and every head over them; of a step the logits of each row's next token.
+  private mutating func answers(
+    _ architecture: FamilyArchitecture, _ hidden: Graph.ID, _ padding: Graph.ID?
+  ) throws(InferError) {
+    if let padding {
+      graph.output("last_hidden_state", hidden)
+      return try heads(architecture, hidden, padding)
+    }
+    let last = graph.input(Input.last, [.batch])
+    try predictions(architecture.heads, graph.apply(SelectPositions(), hidden, last))
+  }
+
+  /// What sees what: by the mask's rule, or as a step is told.
+  private mutating func visibility(
+    _ kind: AttentionMaskKind, padding: Graph.ID?, segments: Graph.ID?, _ length: Dimension,
+    prefix: String = ""
+  ) throws(InferError) -> Graph.ID {
+    guard let padding else {
+      return graph.input(Input.visible, [.batch, length, .capacity])
+    }
+    return try graph.apply(
+      AttentionMask(kind), [padding, segments].compactMap(\.self), named: "\(prefix)attention.mask")
   }
 
   /// Positions that are an input, or that follow from the tokens.
   private mutating func givenPositions(_ tokens: Graph.ID) throws(InferError) -> Graph.ID? {
-    if configuration.givenPositions { return graph.input(Input.positions, [.batch, .length]) }
+    // A step does not know the tokens before, by which RoBERTa's positions go.
+    let isTold = isStep && structure.position == .absoluteAfterPadding
+    if configuration.givenPositions || isTold {
+      return graph.input(Input.positions, [.batch, .length])
+    }
     guard structure.position == .absoluteAfterPadding else { return nil }
     return try graph.apply(PositionsAfterPadding(padding: configuration.paddingToken), tokens)
   }
@@ -145,7 +191,9 @@ struct TransformerBuild {
     if c.conditionSize > 0 {
       condition = graph.input(Input.condition, [.batch, .fixed(c.conditionSize)])
     }
-    if c.hasEncoder {
+    if isStep {
+      memoryMask = graph.input(Input.mask, [.batch, .length])
+    } else if c.hasEncoder {
       let tokens = graph.input(Input.tokens, [.batch, .length])
       let padding = graph.input(Input.mask, [.batch, .length])
       let hidden = try stack("encoder.", tokens, padding, c.layers, memory: nil)
@@ -160,20 +208,19 @@ struct TransformerBuild {
       memory = graph.input(Input.context, [.batch, .length, .fixed(c.hiddenSize)])
       memoryMask = graph.input(Input.mask, [.batch, .length])
     }
-    guard c.hasDecoder, let memory, let memoryMask else { return }
+    guard c.hasDecoder, let memoryMask else { return }
     let tokens = graph.input(Input.decoderTokens, [.batch, .targets])
-    let padding = graph.input(Input.decoderMask, [.batch, .targets])
+    let padding = isStep ? nil : graph.input(Input.decoderMask, [.batch, .targets])
     let seen = try graph.apply(
       AttentionMask(.bidirectional), memoryMask, named: "cross_attention.mask")
     let hidden = try stack(
       "decoder.", tokens, padding, c.decoderLayers, memory: Memory(states: memory, visible: seen))
-    graph.output("last_hidden_state", hidden)
-    try heads(architecture, hidden, padding)
+    try answers(architecture, hidden, padding)
   }
 
   /// Tokens through one half's blocks and final norm.
   private mutating func stack(
-    _ prefix: String, _ tokens: Graph.ID, _ padding: Graph.ID, _ layers: Int, memory: Memory?
+    _ prefix: String, _ tokens: Graph.ID, _ padding: Graph.ID?, _ layers: Int, memory: Memory?
   ) throws(InferError) -> Graph.ID {
     let c = configuration
     var hidden = try graph.apply(Gather(), tokenTable(), tokens, named: "\(prefix)embeddings.token")
@@ -181,15 +228,23 @@ struct TransformerBuild {
       hidden = try dense(
         "\(prefix)embeddings.projection", hidden, c.embeddingSize, c.hiddenSize, bias: true)
     }
-    let visible = try graph.apply(
-      AttentionMask(memory == nil ? c.mask : .causal), padding, named: "\(prefix)attention.mask")
-    var context = Stack(visible: visible, positions: nil, memory: memory)
+    let visible = try visibility(
+      memory == nil ? c.mask : .causal, padding: padding, segments: nil, .targets, prefix: prefix)
+    let places = isStep ? graph.input(Input.places, [.batch, .targets]) : nil
+    var context = Stack(visible: visible, positions: places, places: places, memory: memory)
     if structure.position == .buckets, structure.sharesDistances {
       let table = try graph.weight("\(prefix)relative_position", [c.buckets, c.heads])
       let bias = relativeBias(isBidirectional: memory == nil)
-      context.bias = try graph.apply(bias, table, hidden, hidden)
+      let first = "\(prefix)layers.0"
+      let keys = places == nil ? hidden : try state("\(first).attention.key", .capacity)
+      context.bias = try graph.apply(bias, [table, hidden, keys] + context.placed)
       if let memory, c.crossPositionBias {
-        context.crossBias = try graph.apply(bias, table, hidden, memory.states)
+        // States, where a step has no encoder to ask.
+        let keys =
+          if let states = memory.states { states } else {
+            try state("\(first).cross_attention.key", .length)
+          }
+        context.crossBias = try graph.apply(bias, [table, hidden, keys] + context.placed)
       }
     }
     for index in 0..<layers {

@@ -8,10 +8,15 @@ extension TransformerBuild {
     let heads = architecture.heads
     hasTops = !architecture.tops.isEmpty
     if heads.contains(.pooler) { try pooled(hidden, heads) }
-    if heads.contains(.mlm) { try masked(hidden) }
-    if heads.contains(.lm) { try languageModel(hidden) }
+    try predictions(heads, hidden)
     if heads.contains(.discriminator) { try discriminator(hidden) }
     try tops(architecture, hidden, padding)
+  }
+
+  /// The heads that predict tokens.
+  mutating func predictions(_ heads: Set<Head>, _ hidden: Graph.ID) throws(InferError) {
+    if heads.contains(.mlm) { try masked(hidden) }
+    if heads.contains(.lm) { try languageModel(hidden) }
   }
 
   /// The first token, dense and activated, and the sequence head over it.

@@ -31,8 +31,9 @@ extension Graph {
       }
     }
     let extents = Extents(
-      batch: bound[.batch] ?? 1, length: bound[.length] ?? 1, targets: bound[.targets] ?? 1)
-    guard extents.batch > 0, extents.length > 0, extents.targets > 0 else {
+      batch: bound[.batch] ?? 1, length: bound[.length] ?? 1, targets: bound[.targets] ?? 1,
+      capacity: bound[.capacity] ?? 1)
+    guard extents.batch > 0, extents.length > 0, extents.targets > 0, extents.capacity > 0 else {
       throw InferError(.input, self.inputs.first.map { self[$0].name } ?? "", "is empty")
     }
     for node in nodes { try checkRange(node, inputs, extents) }

@@ -7,6 +7,8 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
   case length
   /// The number of positions of a decoder's inputs, padding included.
   case targets
+  /// The number of positions that a session's states have room for.
+  case capacity
 
   /// The extent for a concrete run.
   public func extent(_ extents: Extents) -> Int {
@@ -15,6 +17,7 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
     case .batch: extents.batch
     case .length: extents.length
     case .targets: extents.targets
+    case .capacity: extents.capacity
     }
   }
 
@@ -24,6 +27,7 @@ public enum Dimension: Sendable, Hashable, CustomStringConvertible {
     case .batch: "batch"
     case .length: "length"
     case .targets: "targets"
+    case .capacity: "capacity"
     }
   }
 }
@@ -33,10 +37,12 @@ public struct Extents: Sendable, Hashable {
   public var batch = 1
   public var length = 1
   public var targets = 1
+  public var capacity = 1
 
-  public init(batch: Int = 1, length: Int = 1, targets: Int = 1) {
+  public init(batch: Int = 1, length: Int = 1, targets: Int = 1, capacity: Int = 1) {
     self.batch = batch
     self.length = length
     self.targets = targets
+    self.capacity = capacity
   }
 }

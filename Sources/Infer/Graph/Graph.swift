@@ -1,7 +1,7 @@
 /// What a model computes: named operations over named weights, batch and length symbolic.
 ///
-/// Static single assignment: a value is an input, a weight, or the result of exactly one node, and
-/// nodes stand in an order in which they can be run.
+/// Static single assignment: a value is an input, a weight, a state, or the result of exactly one
+/// node, and nodes stand in an order in which they can be run.
 public struct Graph: Sendable {
   /// A value's place in ``values``.
   public struct ID: Sendable, Hashable, Comparable {
@@ -19,6 +19,8 @@ public struct Graph: Sendable {
   public enum Source: Sendable {
     case input
     case weight
+    /// What a session keeps from one run to the next (``Append``).
+    case state
     case node(Int)
   }
 
@@ -43,6 +45,7 @@ public struct Graph: Sendable {
   private var outputByName: [String: ID] = [:]
   private var resultByName: [String: ID] = [:]
   private var weightByName: [String: ID] = [:]
+  private var stateByName: [String: ID] = [:]
 
   public init() {}
 
@@ -58,6 +61,20 @@ public struct Graph: Sendable {
   /// Weights in the order of first use.
   public var weights: [ID] {
     ids.filter { if case .weight = self[$0].source { true } else { false } }
+  }
+
+  /// States in the order of first use.
+  public var states: [ID] {
+    ids.filter { if case .state = self[$0].source { true } else { false } }
+  }
+
+  /// The state in whose memory a value lies: its own, or that to which rows are appended.
+  func state(behind id: ID) -> ID? {
+    switch self[id].source {
+    case .state: id
+    case .node(let index) where nodes[index].op is Append: state(behind: nodes[index].operands[0])
+    case .input, .weight, .node: nil
+    }
   }
 
   /// The value of that canonical or output name.
@@ -93,6 +110,26 @@ public struct Graph: Sendable {
     }
     let id = add(Value(name: name, shape: dimensions, source: .weight))
     weightByName[name] = id
+    return id
+  }
+
+  /// Adds a state `[batch, capacity or length, width]`, or returns the one of that name.
+  ///
+  /// - Throws: ``InferError`` when it was used with another shape before.
+  public mutating func state(_ name: String, _ shape: [Dimension]) throws(InferError) -> ID {
+    if let id = stateByName[name] {
+      guard self[id].shape == shape else {
+        throw InferError(.graph, name, "is used as \(self[id].shape) and as \(shape)")
+      }
+      return id
+    }
+    guard shape.count == 3, shape[0] == .batch, shape[1] == .capacity || shape[1] == .length,
+      case .fixed = shape[2]
+    else {
+      throw InferError(.graph, name, "is a state \(shape); expected [batch, capacity, width]")
+    }
+    let id = add(Value(name: name, shape: shape, source: .state))
+    stateByName[name] = id
     return id
   }
 

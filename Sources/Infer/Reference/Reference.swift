@@ -27,6 +27,14 @@ public struct Reference<Scalar: ReferenceScalar> {
     for id in graph.inputs {
       values[id] = inputs[graph[id].name]?.converted(to: Scalar.self)
     }
+    // The judge keeps nothing between runs: what states hold is given.
+    for id in graph.states {
+      let (name, shape) = (graph[id].name, graph[id].shape.map { $0.extent(extents) })
+      guard let array = inputs[name], array.shape == shape else {
+        throw InferError(.input, name, "is a state; expected an array \(shape)")
+      }
+      values[id] = array.converted(to: Scalar.self)
+    }
     var wanted: [(name: String, id: Graph.ID)] = []
     for name in names {
       guard let id = graph.value(named: name) else {

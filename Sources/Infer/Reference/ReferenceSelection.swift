@@ -12,6 +12,18 @@ extension SelectPosition {
   }
 }
 
+extension SelectPositions {
+  public func reference<S: ReferenceScalar>(_ operands: [NDArray<S>], shape: [Int]) -> NDArray<S> {
+    let (length, width) = (operands[0].shape[1], operands[0].shape[2])
+    return NDArray(
+      shape: shape,
+      values: operands[1].values.enumerated().flatMap { row, position in
+        let start = (row * length + Int(position)) * width
+        return operands[0].values[start..<(start + width)]
+      })
+  }
+}
+
 extension SelectColumns {
   public func reference<S: ReferenceScalar>(_ operands: [NDArray<S>], shape: [Int]) -> NDArray<S> {
     let width = operands[0].shape[operands[0].shape.count - 1]

@@ -4,7 +4,7 @@
 /// that is large enough among the values that are still needed, its own operands included. Values
 /// that are wanted stay to the end. Offsets are in floats and multiples of 16, which is 64 bytes.
 struct Plan {
-  /// By ``Graph/ID/index``; `nil` for weights.
+  /// By ``Graph/ID/index``; `nil` for weights and for what lies in a state.
   private(set) var offsets: [Int?]
   /// By ``Graph/ID/index``.
   private(set) var shapes: [[Int]]
@@ -23,7 +23,9 @@ struct Plan {
     for id in graph.inputs { try place(id, graph, until: lastUse[id] ?? -1, &live) }
     for (index, node) in graph.nodes.enumerated() {
       live.removeAll { $0.lastUse < index }
-      try place(node.result, graph, until: lastUse[node.result] ?? index, &live)
+      if graph.state(behind: node.result) == nil {
+        try place(node.result, graph, until: lastUse[node.result] ?? index, &live)
+      }
       scratch = max(scratch, node.op.scratch(node.operands.map { shapes[$0.index] }))
     }
   }

@@ -12,6 +12,7 @@ public final class Session {
 
   private let weights: Weights
   private let workers: Workers
+  private let states: States
   private var arena: Buffer?
   private var prepared: [Extents: Prepared] = [:]
   /// Plans are small, but lengths may vary without end.
@@ -40,20 +41,47 @@ public final class Session {
   ///     for.
   ///   - threads: the number of threads; all processors of the process by default.
   ///   - passes: rewrites of the graph, applied in order. An output is never fused away.
+  ///   - other: a session of the same model, whose weights and threads are used too. The two do not
+  ///     run at the same time.
   ///   - weights: returns a weight's tensor by its name in the graph; called once for each.
   /// - Throws: ``InferError`` when there is no value of a wanted name, or a weight has another
   ///   shape than the graph says; `CheckpointError` when a weight cannot be read; what `weights`
   ///   throws.
   public init(
     _ graph: Graph, outputs: [String], threads: Int? = nil, passes: [any Pass] = PassList.all,
-    weights: (_ name: String) throws -> Tensor
+    sharing other: Session? = nil, weights: (_ name: String) throws -> Tensor
   ) throws {
     var graph = try graph.answering(outputs)
     for pass in passes { graph = try pass(graph) }
     self.graph = graph
-    self.weights = try Weights(graph, weights)
-    workers = Workers(count: threads)
+    self.weights = try Weights(graph, sharing: other?.weights, weights)
+    workers = other?.workers ?? Workers(count: threads)
+    states = States(graph)
   }
+
+  // MARK: States
+
+  /// Makes room in the states for so many rows and positions; what they hold stays.
+  ///
+  /// - Throws: ``InferError`` when there is not that much memory.
+  func reserveStates(rows: Int, length: Int = 1, capacity: Int) throws(InferError) {
+    // What was prepared points into the old memory.
+    if try states.reserve(rows: rows, Extents(length: length, capacity: capacity)) {
+      prepared = [:]
+    }
+  }
+
+  /// Copies a row of all states to another: see ``States/copy(from:to:positions:others:)``.
+  func copyState(from source: Int, to target: Int, positions: Int, others: Bool) {
+    states.copy(from: source, to: target, positions: positions, others: others)
+  }
+
+  /// Replaces what a state holds.
+  func fillState(_ name: String, with array: NDArray<Float>) throws(InferError) {
+    try states.fill(name, with: array)
+  }
+
+  // MARK: Running
 
   /// Runs the graph.
   ///
@@ -65,7 +93,9 @@ public final class Session {
   public func run(
     _ inputs: [String: NDArray<Float>]
   ) throws(InferError) -> [String: NDArray<Float>] {
-    let prepared = try prepare(graph.checked(inputs))
+    let extents = try graph.checked(inputs)
+    try states.check(extents)
+    let prepared = try prepare(extents)
     for id in graph.inputs {
       guard let array = inputs[graph[id].name],
         let view = view(id, prepared.plan, prepared.arena, .plain)
@@ -118,6 +148,9 @@ public final class Session {
   private func view(
     _ id: Graph.ID, _ plan: Plan, _ arena: Buffer, _ layout: WeightLayout
   ) -> View? {
+    if let state = graph.state(behind: id) {
+      return states.view(state, shape: plan.shapes[id.index])
+    }
     guard let offset = plan.offsets[id.index] else {
       return weights.view(id, shape: plan.shapes[id.index], layout: layout)
     }

@@ -3,12 +3,15 @@ import Checkpoint
 /// A graph's weights in memory that belongs to the session, each in the layouts its users want.
 struct Weights {
   private var buffers: [Graph.ID: [WeightLayout: Buffer]] = [:]
+  private var names: [String: Graph.ID] = [:]
 
-  /// Reads every weight of the graph once.
+  /// Reads every weight of the graph once, but for those that are there already.
   ///
   /// - Throws: ``InferError`` when a shape differs from the graph's; what `tensor` throws; what
   ///   reading throws.
-  init(_ graph: Graph, _ tensor: (_ name: String) throws -> Tensor) throws {
+  init(
+    _ graph: Graph, sharing other: Weights? = nil, _ tensor: (_ name: String) throws -> Tensor
+  ) throws {
     var layouts: [Graph.ID: Set<WeightLayout>] = [:]
     for node in graph.nodes {
       for (index, operand) in node.operands.enumerated() {
@@ -17,8 +20,15 @@ struct Weights {
     }
     for output in graph.outputs { layouts[output.value, default: []].insert(.plain) }
     for id in graph.weights {
-      buffers[id] = try Weights.load(
-        try tensor(graph[id].name), graph[id], layouts: layouts[id] ?? [])
+      let (name, wanted) = (graph[id].name, layouts[id] ?? [])
+      let held = other?.names[name].flatMap { other?.buffers[$0] } ?? [:]
+      let missing = wanted.subtracting(held.keys)
+      names[name] = id
+      buffers[id] = held
+      guard !missing.isEmpty else { continue }
+      buffers[id]?.merge(
+        try Weights.load(try tensor(name), graph[id], layouts: missing)
+      ) { $1 }
     }
   }
 

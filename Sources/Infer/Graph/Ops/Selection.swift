@@ -13,6 +13,20 @@ public struct SelectPosition: Op {
   }
 }
 
+/// One position of each row, its own: `(x [batch, length, width], positions [batch])
+/// → [batch, 1, width]`.
+public struct SelectPositions: Op {
+  public init() {}
+  public var name: String { "select_positions" }
+
+  public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
+    guard operands.count == 2, operands[0].count == 3, operands[1] == [operands[0][0]] else {
+      throw ShapeMismatch("an operand [batch, length, width] and positions [batch]")
+    }
+    return [operands[0][0], .fixed(1), operands[0][2]]
+  }
+}
+
 /// Columns of the last axis, in the order in which they are listed:
 /// `[…, width] → […, columns.count]`.
 public struct SelectColumns: Op {

@@ -62,6 +62,8 @@ extension Graph {
         map[id] = result.input(value.name, value.shape)
       case .weight:
         map[id] = try result.weight(value.name, value.shape.map { $0.extent(Extents()) })
+      case .state:
+        map[id] = try result.state(value.name, value.shape)
       case .node(let index):
         let operands = replacements[index]?.operands ?? nodes[index].operands
         map[id] = try result.apply(

@@ -49,6 +49,14 @@ extension AttentionScores {
       let panels = scratch + MatMul.buffer
       for item in range {
         let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        if rows == 1 {
+          MatMul.multiplyRow(
+            query.data + batch * width + head * size,
+            .init(data: key.data + batch * columns * width + head * size, stride: width),
+            transposed: true, into: result.data + item * columns, columns: columns, inner: size,
+            scale: Float(scale))
+          continue
+        }
         MatMul.pack(
           key.data + batch * columns * width + head * size, stride: width, transposed: true,
           inner: size, columns: columns, into: panels)
@@ -118,6 +126,14 @@ extension AttentionContext {
       let panels = scratch + MatMul.buffer
       for item in range {
         let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        if rows == 1 {
+          MatMul.multiplyRow(
+            weights.data + item * columns,
+            .init(data: value.data + batch * columns * width + head * size, stride: width),
+            transposed: false, into: result.data + batch * width + head * size, columns: size,
+            inner: columns)
+          continue
+        }
         MatMul.pack(
           value.data + batch * columns * width + head * size, stride: width, transposed: false,
           inner: columns, columns: size, into: panels)

@@ -48,6 +48,7 @@ extension Attention {
     let (size, valueSize) = (width / heads, result.width / heads)
     let maskRows = mask.shape[1]
     let items = result.shape[0] * heads
+    if rows == 1 { return row(query, key, value, mask, into: result, on: workers) }
     // With fewer heads than workers could use, a head's rows are shared out too.
     let parts = items >= 2 * workers.count ? 1 : max(1, min(rows / 32, 2 * workers.count / items))
     workers.parallel(items * parts) { range, worker in
@@ -82,6 +83,32 @@ extension Attention {
             into: .init(data: target, stride: result.width),
             rows: height, columns: valueSize, inner: columns, scratch: scratch)
         }
+      }
+    }
+  }
+
+  /// Attention of one position, such as a step of generation: nothing is packed.
+  private func row(
+    _ query: View, _ key: View, _ value: View, _ mask: View, into result: View,
+    on workers: Workers
+  ) {
+    let (columns, width, valueWidth) = (key.shape[1], query.width, result.width)
+    let (size, valueSize) = (width / heads, valueWidth / heads)
+    workers.parallel(result.shape[0] * heads) { range, worker in
+      let scores = workers.scratch(of: worker)
+      for item in range {
+        let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
+        MatMul.multiplyRow(
+          query.data + batch * width + head * size,
+          .init(data: key.data + batch * columns * width + head * size, stride: width),
+          transposed: true, into: scores, columns: columns, inner: size)
+        ckpt_softmax(scores, mask.data + batch * columns, Float(scale), columns)
+        MatMul.multiplyRow(
+          scores,
+          .init(
+            data: value.data + batch * columns * valueWidth + head * valueSize, stride: valueWidth),
+          transposed: false, into: result.data + batch * valueWidth + head * valueSize,
+          columns: valueSize, inner: columns)
       }
     }
   }

@@ -54,4 +54,16 @@ enum MatMul {
       rows, columns, inner, a.data, a.stride, scale, panels, bias, activation.code, result.data,
       result.stride, scratch)
   }
+
+  /// `result [columns] = scale · a [inner] · b` for one row, with `b` as it lies: packing a matrix
+  /// for a single row costs more than the product.
+  ///
+  /// - Parameter matrix: `[inner, columns]`, or `[columns, inner]` when `transposed`.
+  static func multiplyRow(
+    _ a: UnsafePointer<Float>, _ matrix: Rows, transposed: Bool,
+    into result: UnsafeMutablePointer<Float>, columns: Int, inner: Int, scale: Float = 1
+  ) {
+    ckpt_multiply_row(
+      columns, inner, a, scale, matrix.data, matrix.stride, transposed ? 1 : 0, result)
+  }
 }

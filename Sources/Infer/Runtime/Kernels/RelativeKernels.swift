@@ -2,9 +2,12 @@
 /// share the table's first row, those after its last.
 private func near(_ row: Int, _ columns: Int, _ rows: Int) -> (columns: Range<Int>, first: Int) {
   let r = (rows - 1) / 2
-  let start = max(row - r, 0)
-  return (start..<min(row + r + 1, columns), start - row + r)
+  let start = min(max(row - r, 0), columns)
+  return (start..<max(start, min(row + r + 1, columns)), start - row + r)
 }
+
+/// The largest place: what a Float holds exactly.
+private let farthest = 1 << 24
 
 extension RelativeScores {
   /// The product's buffer, the packed table, and one head's products with all of it.
@@ -17,7 +20,9 @@ extension RelativeScores {
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let (query, table) = (operands[0], operands[1])
-    let (length, width) = (query.shape[1], query.width)
+    let places = operands.count == 4 ? operands[2] : nil
+    if let places { try checkPlaces(places, farthest) }
+    let (length, columns, width) = (query.shape[1], result.width, query.width)
     let (distances, size) = (table.shape[0], table.width)
     workers.parallel(result.shape[0] * heads) { range, worker in
       let scratch = workers.scratch(of: worker)
@@ -32,13 +37,14 @@ extension RelativeScores {
           into: .init(data: products, stride: distances),
           rows: length, columns: distances, inner: size, scale: Float(scale), scratch: scratch)
         for row in 0..<length {
-          let target = result.data + (item * length + row) * length
+          let target = result.data + (item * length + row) * columns
           let source = products + row * distances
-          let (near, first) = near(row, length, distances)
+          let place = places.map { Int($0.data[batch * length + row]) } ?? row
+          let (near, first) = near(place, columns, distances)
           target.update(repeating: source[0], count: near.lowerBound)
           (target + near.lowerBound).update(from: source + first, count: near.count)
           (target + near.upperBound).update(
-            repeating: source[distances - 1], count: length - near.upperBound)
+            repeating: source[distances - 1], count: columns - near.upperBound)
         }
       }
     }
@@ -56,7 +62,10 @@ extension RelativeContext {
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let (weights, table) = (operands[0], operands[1])
+    let places = operands.count == 3 ? operands[2] : nil
+    if let places { try checkPlaces(places, farthest) }
     let (heads, length, width) = (weights.shape[1], weights.shape[2], result.width)
+    let columns = weights.width
     let (distances, size) = (table.shape[0], table.width)
     workers.parallel(result.shape[0] * heads) { range, worker in
       let scratch = workers.scratch(of: worker)
@@ -68,12 +77,13 @@ extension RelativeContext {
         let (batch, head) = item.quotientAndRemainder(dividingBy: heads)
         sums.update(repeating: 0, count: length * distances)
         for row in 0..<length {
-          let source = weights.data + (item * length + row) * length
+          let source = weights.data + (item * length + row) * columns
           let target = sums + row * distances
-          let (near, first) = near(row, length, distances)
+          let place = places.map { Int($0.data[batch * length + row]) } ?? row
+          let (near, first) = near(place, columns, distances)
           for column in near { target[first + column - near.lowerBound] = source[column] }
           for column in 0..<near.lowerBound { target[0] += source[column] }
-          for column in near.upperBound..<length { target[distances - 1] += source[column] }
+          for column in near.upperBound..<columns { target[distances - 1] += source[column] }
         }
         MatMul.multiply(
           .init(data: sums, stride: distances), panels,
@@ -92,8 +102,9 @@ extension RelativeBias {
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
     let table = operands[0]
-    let (heads, rows, columns) = (result.shape[0], result.shape[1], result.shape[2])
+    let (heads, rows, columns) = (table.width, operands[1].shape[1], operands[2].shape[1])
     guard rows > 0 else { return }
+    if operands.count == 4 { return try placed(operands[3], table, columns, into: result, workers) }
     let buckets = ((1 - rows)..<columns).map { bucket($0, of: table.shape[0]) }
     workers.parallel(heads) { range, worker in
       let biases = workers.scratch(of: worker)
@@ -104,6 +115,25 @@ extension RelativeBias {
         for row in 0..<rows {
           (result.data + (head * rows + row) * columns)
             .update(from: biases + (rows - 1 - row), count: columns)
+        }
+      }
+    }
+  }
+  /// Rows that stand at places of their own; each distance's bias is looked up where it is needed.
+  private func placed(
+    _ places: View, _ table: View, _ columns: Int, into result: View, _ workers: Workers
+  ) throws(InferError) {
+    try checkPlaces(places, farthest)
+    let (heads, rows) = (table.width, places.width)
+    workers.parallel(places.count, grain: max(1, 4096 / max(columns * heads, 1))) { range, _ in
+      for index in range {
+        let (batch, row) = index.quotientAndRemainder(dividingBy: rows)
+        let place = Int(places.data[index])
+        for column in 0..<columns {
+          let bias = table.data + bucket(column - place, of: table.shape[0]) * heads
+          for head in 0..<heads {
+            result.data[((batch * heads + head) * rows + row) * columns + column] = bias[head]
+          }
         }
       }
     }

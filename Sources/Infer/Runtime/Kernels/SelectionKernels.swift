@@ -13,6 +13,20 @@ extension SelectPosition {
   }
 }
 
+extension SelectPositions {
+  public func run(
+    _ operands: [View], into result: View, on workers: Workers
+  ) throws(InferError) {
+    let (length, width) = (operands[0].shape[1], result.width)
+    try checkPlaces(operands[1], length)
+    for row in 0..<result.shape[0] {
+      let position = Int(operands[1].data[row])
+      (result.data + row * width).update(
+        from: operands[0].data + (row * length + position) * width, count: width)
+    }
+  }
+}
+
 extension SelectColumns {
   public func run(
     _ operands: [View], into result: View, on workers: Workers
