@@ -49,7 +49,6 @@ public struct Exposure: TextTask {
   private let forcing: TeacherForcing
   private let steps: any StepModel
   private let decoding: Decoding
-  private let prompting: Prompting
 
   /// - Throws: ``InferError`` when the model does not answer a source by a target.
   public init(
@@ -61,7 +60,6 @@ public struct Exposure: TextTask {
     let (form, limit) = (forcing.form, steps.limit)
     self.forcing = forcing
     self.steps = steps
-    self.prompting = prompting
     self.decoding = decoding
     prepare = { input in
       guard let pair = input.pair else {
@@ -81,11 +79,17 @@ public struct Exposure: TextTask {
   }
 
   public func answers(_ batch: [Prepared]) throws -> [Answer] {
+    try Exposure.answers(batch, forcing, steps, decoding)
+  }
+
+  static func answers(
+    _ batch: [Prepared], _ forcing: TeacherForcing, _ steps: any StepModel, _ decoding: Decoding
+  ) throws -> [Answer] {
     let rows = batch.map(\.row)
     var answers = rows.map {
       Answer(
         gold: $0.target, forced: [], forcedLogLikelihoods: [], free: [], freeLogLikelihoods: [],
-        ends: prompting.ends)
+        ends: decoding.ends)
     }
     try forcing(rows) { row, position, logits in
       answers[row].forced.append(Logits.best(logits)?.id ?? 0)

@@ -80,11 +80,7 @@ public struct Prompting: Sendable {
       for end in ends { set.insert(try id(end)) }
       self.ends = set
     } else {
-      // An encoder's configuration speaks of other uses than this one.
-      let isEncoder = architecture.heads.contains(.mlm)
-      let own = special.end.map { [$0] }
-      let read = told("eos_token_id")
-      self.ends = Set((isEncoder ? own ?? read : read ?? own) ?? [])
+      self.ends = Set(told("eos_token_id") ?? special.end.map { [$0] } ?? [])
     }
     beginning = told("bos_token_id")?.first ?? special.start
   }
