@@ -9,8 +9,10 @@ import Testing
   private static func model(_ fixture: String, _ folder: TemporaryFolder) throws -> String {
     let config = try JSON(parsing: File.contents(of: Fixtures.path(fixture, "config.json")))
     let count = try #require(config["vocab_size"]?.int)
-    let letters = (0..<(count - 5)).map {
-      String(UnicodeScalar(UInt8(97 + $0 % 26))) + ($0 < 26 ? "" : "z")
+    // a to z, then az, bz, …
+    let letters: [String] = (0..<(count - 5)).map { index in
+      let letter = Character(UnicodeScalar(UInt8(97 + index % 26)))
+      return index < 26 ? "\(letter)" : "\(letter)z"
     }
     let tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters
     try folder.file("vocab.txt", Array((tokens.joined(separator: "\n") + "\n").utf8))

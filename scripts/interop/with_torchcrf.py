@@ -56,18 +56,22 @@ def check(suffix, limits):
     sentences = texts()
     options = ['--starts', '0,2', '--ends', '1'] if limits else ['--starts', 'any', '--ends', 'any']
     answers = ckpt('run', *model, '--task', 'tag', '--marginals', *options, *sentences)['results']
+    rows = [[2] + [5 + letters.index(letter) for letter in text.split()] + [3] for text in sentences]
+    ids = np.zeros((len(rows), max(map(len, rows))), 'int32')
+    for row, filled in zip(rows, ids):
+        filled[:len(row)] = row
+    inputs, outputs = place('torchcrf', 'in.npz'), place('torchcrf', 'out.npz')
+    np.savez(inputs, input_ids=ids)
+    ckpt('run', model[0], '--inputs', inputs, '--outputs', outputs, '--overwrite')
+    emissions, mask = torch.tensor(np.load(outputs)['crf_emissions']), torch.tensor(ids > 0)
     worst = 0
-    for text, answer in zip(sentences, answers):
-        ids = [2] + [5 + letters.index(letter) for letter in text.split()] + [3]
-        inputs, outputs = place('torchcrf', 'in.npz'), place('torchcrf', 'out.npz')
-        np.savez(inputs, input_ids=np.array([ids], 'int32'))
-        ckpt('run', *model[:1], '--inputs', inputs, '--outputs', outputs, '--overwrite')
-        emissions = torch.tensor(np.load(outputs)['crf_emissions'])
-        with torch.no_grad():
-            path = layer.decode(emissions)[0]
-            mine = [int(token['label'].split('_')[1]) for token in answer['tokens']]
-            require(mine == path, '%s: %s, expected %s' % (text, mine, path))
-            likelihood = float(layer(emissions, torch.tensor([path])))
+    with torch.no_grad():
+        paths = layer.decode(emissions, mask)
+        tags = torch.tensor([path + [0] * (ids.shape[1] - len(path)) for path in paths])
+        likelihoods = layer(emissions, tags, mask, reduction='none').tolist()
+    for text, answer, path, likelihood in zip(sentences, answers, paths, likelihoods):
+        mine = [int(token['label'].split('_')[1]) for token in answer['tokens']]
+        require(mine == path, '%s: %s, expected %s' % (text, mine, path))
         found = answer['score'] - answer['log_partition']
         require(abs(found - likelihood) < 1e-4 * max(1, abs(likelihood)), '%s: %r, expected %r' % (text, found, likelihood))
         worst = max(worst, abs(found - likelihood))

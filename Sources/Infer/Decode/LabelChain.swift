@@ -79,6 +79,7 @@ public struct LabelChain: Sendable {
   // MARK: - Best paths
 
   /// The best paths, the best first: exactly, by keeping as many for each label at each position.
+  ///
   /// Fewer where there are not so many that are allowed.
   public func best(_ count: Int) -> [LabelPath] {
     guard length > 0, count > 0 else { return count > 0 ? [LabelPath([], score: 0)] : [] }
@@ -168,7 +169,8 @@ public struct LabelChain: Sendable {
     return LabelChain.logSum(last)
   }
 
-  /// The probability of each label at each position, `[length, labels]`:
+  /// The probability of each label at each position, `[length, labels]`.
+  ///
   /// `p(yₜ = k) = Σ_{y: yₜ = k} exp(score(y)) / Σ_y exp(score(y))`. NaN when nothing is allowed.
   public var marginals: [Double] {
     guard length > 0 else { return [] }

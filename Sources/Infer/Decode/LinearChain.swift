@@ -86,7 +86,9 @@ public struct LinearChain: Sendable {
   // MARK: - Viterbi
 
   /// The best path, by additions in Float32 in the order of bert4keras and torchcrf, so that ties
-  /// and what rounding decides fall as there. Its score is summed in Float64.
+  /// and what rounding decides fall as there.
+  ///
+  /// Its score is summed in Float64.
   ///
   /// - Parameter emissions: `[length, labels]`.
   public func best(_ emissions: ArraySlice<Float>) -> LabelPath {

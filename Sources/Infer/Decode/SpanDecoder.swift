@@ -26,8 +26,9 @@ public struct SpanDecoder: Sendable {
   public struct Result: Sendable, Equatable {
     /// By first token, then by last, then by head.
     public var spans: [Span]
-    /// The smallest change of a score that changes the spans: the distance of the score that is nearest to
-    /// the threshold; when flat, also of a span to the one that it gives way to. `nil` when none could be.
+    /// The smallest change of a score that changes the spans.
+    ///
+    /// The distance of the score that is nearest to the threshold; when flat, also of a span to the one that it gives way to. `nil` when none could be.
     public var margin: Double?
   }
 

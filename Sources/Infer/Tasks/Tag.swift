@@ -12,7 +12,7 @@ public struct Tag: TextTask {
   public struct Answer: TaskAnswer, Equatable {
     /// The tokens that were decoded, in order.
     public var tokens: [LabelledToken]
-    /// The score of the path: a CRF's sum, else a log-probability. −∞ when no path is allowed.
+    /// The score of the path: a CRF's sum, else a log-probability; −∞ when no path is allowed.
     public var score: Double
     public var margin: Double?
     /// The logarithm of the sum over all paths, with the probabilities of labels.
