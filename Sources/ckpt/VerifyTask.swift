@@ -20,9 +20,7 @@ extension Verify {
     if let rtol { tolerance.relative = rtol }
     if let atol { tolerance.absolute = atol }
     var verification = try AnswerVerification(
-      Face(contexts[0]).task, Face(contexts[1]).task,
-      tokenizations: (contexts[0].tokenization, contexts[1].tokenization), batch: tasks.batch,
-      options: tolerance)
+      Face(contexts[0]).task, Face(contexts[1]).task, batch: tasks.batch, options: tolerance)
     let source = try reading.source(text, isPaired: Face.takesPairs(tasks))
     let progress = TaskProgress(Face.name, source, quiet: output.quiet)
     try verification({ try source.next() }, progress: progress.update)
@@ -52,7 +50,8 @@ extension Verify {
       longest = max(longest, encoding.count)
       guard encodings.isEmpty || (encodings.count + 1) * longest <= TaskBatch.tokens else {
         notes.append(
-          "only the first \(Text.plural(encodings.count, "text")) were run: every value is compared")
+          "only the first \(Text.plural(encodings.count, "text")) were run: every value is compared"
+        )
         break
       }
       encodings.append(encoding)
@@ -95,7 +94,9 @@ struct AnswerReport {
 
   private var verdict: String {
     result.differentCount > 0
-      ? "different" : result.equal + result.tieCount == 0 ? "nothing-compared"
+      ? "different"
+      : result.equal + result.tieCount == 0
+        ? "nothing-compared"
         : result.tieCount > 0 ? "ties" : "same"
   }
 
