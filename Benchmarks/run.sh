@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 scripts/python/venv.sh torch
 echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base's size)"
 PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
+echo "== sentence encoding of real text beside torch and ONNX Runtime"
+scripts/python/venv.sh keras2
+PYTHON=.venv/torch/bin/python Benchmarks/encode.sh
 echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
 echo "== comparing two files beside reading them and NumPy"

@@ -92,6 +92,11 @@ struct AnswerReport {
     self.tolerance = tolerance
   }
 
+  /// A margin: tenths as tenths, what is tiny by its power of ten.
+  private func ahead(_ margin: Double) -> String {
+    margin >= 0.01 ? Text.decimal(margin, 2) : Text.small(margin)
+  }
+
   private var verdict: String {
     result.differentCount > 0
       ? "different"
@@ -122,7 +127,7 @@ struct AnswerReport {
     if result.differentCount > 0 { facts.append("\(result.differentCount) different") }
     if !result.failures.isEmpty { facts.append("\(result.failures.count) not answered") }
     if let margin = result.smallestMargin {
-      facts.append("smallest margin \(Text.small(margin))")
+      facts.append("smallest margin \(ahead(margin))")
     }
     if let largest = result.largestDifference, let relative = result.largestRelative {
       facts.append("max |Δ| \(Text.small(largest)), relative \(Text.small(relative))")
@@ -144,7 +149,7 @@ struct AnswerReport {
     Terminal.print("\(head) text \(text.number): \(Text.shortened(text.text, to: 60))")
     for difference in text.differences.prefix(AnswerReport.shown) {
       func side(_ value: String?, _ margin: Double?) -> String {
-        (value ?? "nothing") + (margin.map { " (ahead by \(Text.small($0)))" } ?? "")
+        (value ?? "nothing") + (margin.map { " (ahead by \(ahead($0)))" } ?? "")
       }
       Terminal.print(
         "  \(difference.subject): \(side(difference.first, difference.firstMargin)) in the first, "
