@@ -8,6 +8,9 @@ echo "== the engine beside torch and ONNX Runtime (a random encoder of BERT-base
 PYTHON=.venv/torch/bin/python Benchmarks/engine.sh
 echo "== generation with and without the key/value cache, beside transformers in torch"
 PYTHON=.venv/torch/bin/python Benchmarks/generate.sh
+echo "== sentence encoding of real text beside torch and ONNX Runtime"
+scripts/python/venv.sh keras2
+PYTHON=.venv/torch/bin/python Benchmarks/encode.sh
 echo "== conversion beside cp and Python"
 PYTHON=.venv/torch/bin/python Benchmarks/convert.sh
 echo "== comparing two files beside reading them and NumPy"

@@ -22,7 +22,8 @@ struct Verify: ParsableCommand, JSONCommand {
   @Option(help: "A text to run both on; may be given several times.") var text: [String] = []
   @OptionGroup var reading: TaskReading
   @Option(
-    help: "With --task: decisions whose next best is nearer than this, in log-probability, are ties.")
+    help:
+      "With --task: decisions whose next best is nearer than this, in log-probability, are ties.")
   var margin = 1e-3
   @Option(help: "Absolute difference that passes.") var atol: Double?
   @Option(help: "Difference relative to a value's largest element that passes (default 1e-5).")

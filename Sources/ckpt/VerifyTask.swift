@@ -20,9 +20,7 @@ extension Verify {
     if let rtol { tolerance.relative = rtol }
     if let atol { tolerance.absolute = atol }
     var verification = try AnswerVerification(
-      Face(contexts[0]).task, Face(contexts[1]).task,
-      tokenizations: (contexts[0].tokenization, contexts[1].tokenization), batch: tasks.batch,
-      options: tolerance)
+      Face(contexts[0]).task, Face(contexts[1]).task, batch: tasks.batch, options: tolerance)
     let source = try reading.source(text, isPaired: Face.takesPairs(tasks))
     let progress = TaskProgress(Face.name, source, quiet: output.quiet)
     try verification({ try source.next() }, progress: progress.update)
@@ -52,7 +50,8 @@ extension Verify {
       longest = max(longest, encoding.count)
       guard encodings.isEmpty || (encodings.count + 1) * longest <= TaskBatch.tokens else {
         notes.append(
-          "only the first \(Text.plural(encodings.count, "text")) were run: every value is compared")
+          "only the first \(Text.plural(encodings.count, "text")) were run: every value is compared"
+        )
         break
       }
       encodings.append(encoding)
@@ -93,9 +92,16 @@ struct AnswerReport {
     self.tolerance = tolerance
   }
 
+  /// A margin: tenths as tenths, what is tiny by its power of ten.
+  private func ahead(_ margin: Double) -> String {
+    margin >= 0.01 ? Text.decimal(margin, 2) : Text.small(margin)
+  }
+
   private var verdict: String {
     result.differentCount > 0
-      ? "different" : result.equal + result.tieCount == 0 ? "nothing-compared"
+      ? "different"
+      : result.equal + result.tieCount == 0
+        ? "nothing-compared"
         : result.tieCount > 0 ? "ties" : "same"
   }
 
@@ -121,7 +127,7 @@ struct AnswerReport {
     if result.differentCount > 0 { facts.append("\(result.differentCount) different") }
     if !result.failures.isEmpty { facts.append("\(result.failures.count) not answered") }
     if let margin = result.smallestMargin {
-      facts.append("smallest margin \(Text.small(margin))")
+      facts.append("smallest margin \(ahead(margin))")
     }
     if let largest = result.largestDifference, let relative = result.largestRelative {
       facts.append("max |Δ| \(Text.small(largest)), relative \(Text.small(relative))")
@@ -143,7 +149,7 @@ struct AnswerReport {
     Terminal.print("\(head) text \(text.number): \(Text.shortened(text.text, to: 60))")
     for difference in text.differences.prefix(AnswerReport.shown) {
       func side(_ value: String?, _ margin: Double?) -> String {
-        (value ?? "nothing") + (margin.map { " (ahead by \(Text.small($0)))" } ?? "")
+        (value ?? "nothing") + (margin.map { " (ahead by \(ahead($0)))" } ?? "")
       }
       Terminal.print(
         "  \(difference.subject): \(side(difference.first, difference.firstMargin)) in the first, "

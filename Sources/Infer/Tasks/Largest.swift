@@ -2,8 +2,9 @@ extension ArraySlice<Float> {
   /// The places of the `count` largest, the largest first; equal ones in order, NaN never.
   func largest(_ count: Int) -> [Int] {
     guard count < self.count / 8 else {
-      return Array(indices.filter { !self[$0].isNaN }.sorted { (-self[$0], $0) < (-self[$1], $1) }
-        .prefix(count))
+      return Array(
+        indices.filter { !self[$0].isNaN }.sorted { (-self[$0], $0) < (-self[$1], $1) }
+          .prefix(count))
     }
     // Few of many: nearly all are turned away by one comparison.
     var best: [Int] = []

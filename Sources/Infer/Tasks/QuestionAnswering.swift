@@ -104,6 +104,8 @@ public struct QuestionAnswering: TextTask {
     prepared.windows.reduce(0) { $0 + $1.count }
   }
 
+  public func ids(_ prepared: Prepared) -> [[Int32]] { prepared.windows.map(\.ids) }
+
   public func answers(_ batch: [Prepared]) throws -> [Answer] {
     let all = batch.flatMap(\.windows)
     var found: [(best: [Span], null: Double)] = []

@@ -27,6 +27,8 @@ public struct Similarity: TextTask {
 
   public func length(_ prepared: [Encoding]) -> Int { prepared.map(\.count).max() ?? 0 }
 
+  public func ids(_ prepared: [Encoding]) -> [[Int32]] { prepared.map(\.ids) }
+
   public var batchTokens: Int { 1024 }
 
   public func answers(_ batch: [[Encoding]]) throws -> [Answer] {

@@ -13,6 +13,9 @@ public protocol TextTask {
   /// How long a prepared text is, in tokens: similar ones are answered together.
   func length(_ prepared: Prepared) -> Int
 
+  /// The ids that a prepared text is, one row or several; none where a task does not tell.
+  func ids(_ prepared: Prepared) -> [[Int32]]
+
   /// How many tokens, padding among them, are answered together at most; a longer text alone.
   var batchTokens: Int { get }
 
@@ -22,6 +25,11 @@ public protocol TextTask {
 
 extension TextTask {
   public var batchTokens: Int { TaskBatch.tokens }
+  public func ids(_ prepared: Prepared) -> [[Int32]] { [] }
+}
+
+extension TextTask where Prepared == Encoding {
+  public func ids(_ prepared: Encoding) -> [[Int32]] { [prepared.ids] }
 }
 
 /// What a batch holds.

@@ -8,17 +8,14 @@ public struct AnswerVerification<Task: TextTask> {
   public private(set) var result = AnswerComparison()
   private var first: TaskRun<Task>
   private var second: TaskRun<Task>
-  private let tokenizations: (Tokenization, Tokenization)?
   private let options: AnswerTolerance
 
-  /// - Parameter tokenizations: how each makes its ids, to tell where these differ.
+  /// - Parameter batch: texts that are answered together, at most.
   public init(
-    _ first: Task, _ second: Task, tokenizations: (Tokenization, Tokenization)?, batch: Int? = nil,
-    options: AnswerTolerance = AnswerTolerance()
+    _ first: Task, _ second: Task, batch: Int? = nil, options: AnswerTolerance = AnswerTolerance()
   ) {
     self.first = TaskRun(first, batch: batch)
     self.second = TaskRun(second, batch: batch)
-    self.tokenizations = tokenizations
     self.options = options
   }
 
@@ -64,12 +61,14 @@ public struct AnswerVerification<Task: TextTask> {
     }
   }
 
+  /// Looks for the first text that the two make other ids of: the likeliest cause of other answers.
   private mutating func tokenize(_ input: TaskInput) {
-    guard result.tokenizedDifferently == nil, let (a, b) = tokenizations else { return }
-    let ids = try? a.encoding(input.text, pair: input.pair).ids
-    let others = try? b.encoding(input.text, pair: input.pair).ids
-    guard ids != others else { return }
-    let token = zip(ids ?? [], others ?? []).prefix { $0 == $1 }.count
+    guard result.tokenizedDifferently == nil else { return }
+    func ids(_ task: Task) -> [[Int32]]? { (try? task.prepare(input)).map(task.ids) }
+    let (a, b) = (ids(first.task), ids(second.task))
+    guard a != b else { return }
+    let (mine, others) = ((a ?? []).flatMap(\.self), (b ?? []).flatMap(\.self))
+    let token = zip(mine, others).prefix { $0 == $1 }.count
     result.tokenizedDifferently = (number: input.number, token: token)
   }
 
@@ -102,8 +101,9 @@ public struct AnswerVerification<Task: TextTask> {
 
 /// What passes as equal.
 public struct AnswerTolerance: Sendable {
-  /// Decisions whose best other choice is nearer than this in either model are ties, in units of
-  /// log-probability. Float32 moves logits of some tens by some 1e-4.
+  /// Decisions whose best other choice is nearer than this in either model are ties.
+  ///
+  /// In units of log-probability: Float32 moves logits of some tens by some 1e-4.
   public var margin = 1e-3
   /// Of numbers: relative to the answer's largest, and absolute; either passes.
   public var relative = 1e-5

@@ -12,8 +12,19 @@ struct ClassifyFace: TaskFace {
   init(_ context: TaskContext) throws {
     let model = try context.runnable()
     let choices = context.options.choices
-    let head = try SequenceHead.named(
-      choices.head, of: model, problem: context.model.configuration?["problem_type"]?.string)
+    let head: SequenceHead
+    do throws(InferError) {
+      head = try SequenceHead.named(
+        choices.head, of: model, problem: context.model.configuration?["problem_type"]?.string)
+    } catch {
+      var error = error
+      // Perhaps it is there, and only its place is unknown.
+      let flags = context.model.flags.sorted { $0.key < $1.key }.map(\.value)
+      if error.kind == .unsupported, !flags.isEmpty {
+        error.hint = "say where a layer sits: \(flags.joined(separator: ", "))"
+      }
+      throw error
+    }
     let names = try context.options.labels.given == nil ? head.labels : nil
     task = try Classify(
       model, context.tokenization, head: head, activation: choices.activation,
@@ -35,7 +46,8 @@ struct ClassifyFace: TaskFace {
           })),
       .init(
         "label",
-        answer.activation == .softmax ? answer.decisions.first.map { .string($0.value) } ?? .null
+        answer.activation == .softmax
+          ? answer.decisions.first.map { .string($0.value) } ?? .null
           : answer.activation == .sigmoid ? .array(held) : .null),
     ]
   }
