@@ -76,7 +76,8 @@ let package = Package(
     // Vector kernels that choose their instruction set at run time.
     .target(name: "CKernels", cSettings: strictC),
     // The sentencepiece library, opened when it is first needed.
-    .target(name: "CSentencePiece", cxxSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+    .target(
+      name: "CSentencePiece", cxxSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
 
     .target(
       name: "Checkpoint",
@@ -89,7 +90,8 @@ let package = Package(
         ? [":libpng16.a", "z", "m"].map { .linkedLibrary($0) } : []),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(
-      name: "Infer", dependencies: ["Checkpoint", "CKernels", "CSentencePiece"], swiftSettings: common),
+      name: "Infer", dependencies: ["Checkpoint", "CKernels", "CSentencePiece"],
+      swiftSettings: common),
     .executableTarget(
       name: "ckpt",
       dependencies: [

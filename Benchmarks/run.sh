@@ -19,3 +19,5 @@ echo "== transforms of BERT-large's size beside cp of the result"
 PYTHON=.venv/torch/bin/python Benchmarks/transform.sh
 echo "== ls and ls --stats beside reading the bytes, Python, h5ls and modelinfo"
 PYTHON=.venv/torch/bin/python Benchmarks/inspect.sh
+echo "== text to ids beside the tokenizers package"
+PYTHON=.venv/torch/bin/python Benchmarks/tokenize.sh

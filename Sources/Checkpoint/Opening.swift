@@ -46,12 +46,7 @@ public struct Opening: Sendable {
       vocabulary = Opening.beside(read, ["vocab.txt"])
       tokenizer =
         vocabulary
-        ?? Opening.beside(
-          read,
-          [
-            "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.json",
-            "tokenizer.json",
-          ])
+        ?? Opening.beside(read, Opening.tokenizerNames.filter { $0 != "merges.txt" })
     }
   }
 
@@ -73,6 +68,12 @@ public struct Opening: Sendable {
     ModelReader(options).outline(of: checkpoint, configuration: configuration)
   }
 
+  /// What files of tokenizers other than `vocab.txt` are called, the first that is read first.
+  public static let tokenizerNames = [
+    "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.json",
+    "tokenizer.json", "merges.txt",
+  ]
+
   /// Files of other tokenizers beside it, by name; ckpt does not rewrite them.
   public var tokenizers: [String] {
     Paths.list(Paths.folder(of: checkpoint.path)).filter { name in
@@ -80,6 +81,14 @@ public struct Opening: Sendable {
         || name.hasSuffix("spiece.model") || name.hasSuffix("tokenizer.model")
         || name.hasSuffix("sentencepiece.bpe.model")
     }
+  }
+
+  /// Files of other tokenizers beside it and what is said of them, by name: all that text is read with but
+  /// ``vocabulary``.
+  public var tokenizerFiles: [String] {
+    let about = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+    let folder = Paths.folder(of: checkpoint.path)
+    return tokenizers + about.filter { Paths.isFile(Paths.join(folder, $0)) }
   }
 
   /// Every file that must not be overwritten.

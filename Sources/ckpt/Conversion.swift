@@ -165,6 +165,7 @@ struct Conversion {
     if configuration != nil || opening.configuration != nil {
       targets.append(destination.configuration)
     }
+    targets += tokenizerFiles.map(\.target).filter(Paths.isFile)
     for target in targets where !isInPlace(target) { try output.check(target) }
   }
 
@@ -188,9 +189,29 @@ struct Conversion {
         opening.configuration.map { try File.contents(of: $0.path) }, destination.configuration,
         output)
     }
+    for file in tokenizerFiles {
+      try put(File.contents(of: file.source, limit: Vocabulary.largest), file.target, output)
+    }
     let proof = try request.verify ? prove(written, output) : nil
     if proof?.passed ?? true { try output.commit(durable: request.durable) }
     return Outcome(path: written, proof: proof)
+  }
+
+  /// What other tokenizers read text with goes along as it is, where ids stay the same.
+  ///
+  /// A folder gets the files under their names; a single file only what `NAME.` before it leads to.
+  private var tokenizerFiles: [(source: String, target: String)] {
+    guard correspondence.tokens == nil else { return [] }
+    let folder = Paths.folder(of: opening.checkpoint.path)
+    return opening.tokenizerFiles.compactMap { name in
+      let source = Paths.join(folder, name)
+      if destination.isFolder { return (source, Paths.join(destination.folder, name)) }
+      guard opening.tokenizers.contains(name) else { return nil }
+      let stem = String(destination.vocabulary.dropLast("vocab.txt".count))
+      // `OLD.spiece.model` becomes `NEW.spiece.model`.
+      let own = Opening.tokenizerNames.first { name.hasSuffix($0) } ?? name
+      return (source, stem + own)
+    }.filter { Paths.identity($0.source) != Paths.identity($0.target) }
   }
 
   /// Writes a side file; one that has this content already is left alone.

@@ -23,6 +23,8 @@ struct Tokenize: ParsableCommand, JSONCommand {
   @Flag(help: "With --decode: leave special tokens out.") var skipSpecial = false
   @Flag(help: "Leave out the special tokens around a text, such as [CLS] and [SEP].")
   var noSpecial = false
+  @Flag(help: "With --json: also bert4keras' rematch, the characters of each token.")
+  var rematch = false
   @Option(help: "Cut texts to so many tokens, special ones included.") var maxLength: Int?
   @OptionGroup var reading: TaskReading
   @OptionGroup var kind: TokenizerOptions
@@ -37,6 +39,9 @@ struct Tokenize: ParsableCommand, JSONCommand {
     }
     guard maxLength.map({ $0 > 0 }) ?? true else {
       throw ValidationError("--max-length must be positive.")
+    }
+    guard !rematch || output.json && !idsOnly && !decode else {
+      throw ValidationError("--rematch goes with --json.")
     }
     guard !(noSpecial && maxLength != nil) else {
       throw ValidationError("--max-length counts special tokens; it does not go with --no-special.")
@@ -139,7 +144,13 @@ struct Tokenize: ParsableCommand, JSONCommand {
     }
     let encoding = try encoding(input, tokenizer)
     if idsOnly { return [idLine(encoding.ids)] }
-    let tokens = TokenizedText(input, encoding, tokenizer)
+    var tokens = TokenizedText(input, encoding, tokenizer)
+    if rematch {
+      guard let wordPiece = tokenizer as? WordPiece, wordPiece.mode == .bert4keras else {
+        throw InferError(.unsupported, "--rematch", "is for bert4keras' Tokenizer")
+      }
+      tokens.rematch = .some(wordPiece.rematch(input.text))
+    }
     return output.json ? [tokens.json.compact] : tokens.lines(.output)
   }
 
@@ -193,6 +204,8 @@ struct TokenizedText {
   private let input: TaskInput
   private let rows: [(token: String, id: Int32, segment: Int32, source: Encoding.Source?)]
   private let isCut: Bool
+  /// What bert4keras' `rematch` says, where it was asked for; `nil` inside where it finds a token nowhere.
+  var rematch: [[Int]]??
 
   init(_ input: TaskInput, _ encoding: Encoding, _ tokenizer: any Infer.Tokenizer) {
     self.input = input
@@ -209,7 +222,8 @@ struct TokenizedText {
   private func text(_ source: Encoding.Source) -> String {
     let scalars = (source.text == 0 ? input.text : input.pair ?? "").unicodeScalars
     let start =
-      scalars.index(scalars.startIndex, offsetBy: source.range.lowerBound, limitedBy: scalars.endIndex)
+      scalars.index(
+        scalars.startIndex, offsetBy: source.range.lowerBound, limitedBy: scalars.endIndex)
       ?? scalars.endIndex
     let end =
       scalars.index(start, offsetBy: source.range.count, limitedBy: scalars.endIndex)
@@ -233,6 +247,11 @@ struct TokenizedText {
           ])
         }))
     if isCut { json.set("cut", .bool(true)) }
+    if let rematch {
+      json.set(
+        "rematch",
+        rematch.map { .array($0.map { .array($0.map { .number($0) }) }) } ?? .null)
+    }
     return json
   }
 
@@ -245,7 +264,8 @@ struct TokenizedText {
         row.token, "\(row.id)", range.map { "\($0.lowerBound)–\($0.upperBound)" } ?? "",
         row.source.map(text) ?? "")
     }
-    return [terminal.bold(Text.printable(marked))] + table.lines(terminal, columns: terminal.columns)
+    return [terminal.bold(Text.printable(marked))]
+      + table.lines(terminal, columns: terminal.columns)
       + (isCut ? ["  (cut)"] : [])
   }
 

@@ -77,11 +77,11 @@ def decode(path, library, ids, *options):
         require(not failed and len(ours) == len(ids), 'decode: %d answers' % len(ours))
         for row, ours in zip(ids, ours):
             theirs = library.decode(row, skip_special_tokens=skips)
-            require(ours['text'] == theirs, '%s decoded: %r, expected %r' % (row, ours['text'], theirs))
+            require(ours['text'] == theirs, '%r, expected %r, decoded from %s' % (ours['text'][:300], theirs[:300], row))
 
 
 def pairs(path, library, good, *options):
-    given, texts = FOLDER / 'pairs.tsv', [t for t in good if '\t' not in t and t.strip()][:400]
+    given, texts = FOLDER / 'pairs.tsv', [t for t in good if '\t' not in t and t.strip() and not t.endswith('\r')][:400]
     both = list(zip(texts[::2], texts[1::2]))
     given.write_bytes(''.join('%s\t%s\n' % pair for pair in both).encode())
     for limit in (None, 9, 16):
@@ -114,7 +114,7 @@ def spiece(name, **options):
     text = folder / 'text.txt'
     text.write_text('\n'.join(corpus()))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(folder / 'spiece'), vocab_size=2000, hard_vocab_limit=False, minloglevel=2,
+        input=str(text), model_prefix=str(folder / 'spiece'), vocab_size=4500, hard_vocab_limit=False, minloglevel=2,
         character_coverage=0.98, num_threads=1, **options)
     return folder
 
@@ -142,12 +142,12 @@ def byte_level(name, kind, prefix, specials):
     return compare(folder / 'vocab.json', kind.from_pretrained(folder))
 
 
-def file_of(name, tokenizer, trainer):
+def file_of(name, tokenizer, trainer, count=3000):
     """A tokenizer.json alone."""
     path = FOLDER / name / 'tokenizer.json'
     path.parent.mkdir(parents=True, exist_ok=True)
     if trainer:
-        tokenizer.train_from_iterator(corpus(), trainer)
+        tokenizer.train_from_iterator(corpus(count), trainer)
     tokenizer.save(str(path))
     return path
 
@@ -168,7 +168,7 @@ def json_wordpiece():
 
 
 def json_bpe(normalizer, suffix):
-    tokenizer = tokenizers.Tokenizer(models.BPE(unk_token='<unk>', end_of_word_suffix=suffix or None, fuse_unk=True))
+    tokenizer = tokenizers.Tokenizer(models.BPE(unk_token='<unk>', fuse_unk=True, **({'end_of_word_suffix': suffix} if suffix else {})))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)])
     tokenizer.decoder = decoders.BPEDecoder(suffix=suffix) if suffix else None
@@ -196,7 +196,7 @@ def json_unigram():
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme='first')
     tokenizer.decoder = decoders.Metaspace(prepend_scheme='first')
     path = file_of('json-unigram', tokenizer, trainers.UnigramTrainer(
-        vocab_size=1500, unk_token='<unk>', special_tokens=['<unk>', '<s>', '</s>'], show_progress=False))
+        vocab_size=6000, unk_token='<unk>', special_tokens=['<unk>', '<s>', '</s>'], show_progress=False), 400)
     tokenizer.post_processor = processors.TemplateProcessing(
         single='<s>:0 $A:0 </s>:0', pair='<s>:0 $A:0 </s>:0 $B:1 </s>:1', special_tokens=[('<s>', 1), ('</s>', 2)])
     tokenizer.save(str(path))

@@ -1,7 +1,7 @@
 import Checkpoint
 
 extension WordPiece {
-  /// The text of ids: by bert4keras' own rules of blanks, or transformers' (version 5, without clean-up).
+  /// The text of ids: by bert4keras' own rules of blanks, or transformers' (version 5).
   public func text(of ids: [Int32], skippingSpecial: Bool) -> String {
     let tokens = ids.compactMap { id -> String? in
       guard let token = vocabulary.token(of: id) else { return nil }
@@ -11,7 +11,7 @@ extension WordPiece {
     }
     switch mode {
     case .bert4keras: return bert4kerasText(of: tokens)
-    case .transformers: return TokenDecoder.wordPiece(prefix: "##", cleans: false)(tokens).joined()
+    case .transformers: return TokenDecoder.wordPiece(prefix: "##", cleans: true)(tokens).joined()
     case .transformersLegacy:
       // `" ".join(tokens).replace(" ##", "").strip()`.
       let text = TokenDecoder.replacing(" ##", in: tokens.joined(separator: " "), with: "")

@@ -86,7 +86,9 @@ extension PipelineTokenizer {
       }
       next = max(next, token.id + 1)
     }
-    for (id, entry) in source.configuration["added_tokens_decoder"]?.members?.map({ ($0.key, $0.value) })
+    for (id, entry) in source.configuration["added_tokens_decoder"]?.members?.map({
+      ($0.key, $0.value)
+    })
       ?? []
     {
       guard let id = Int32(id), id >= 0, let content = entry["content"]?.string else { continue }
@@ -140,7 +142,8 @@ extension PipelineTokenizer {
 /// transformers' `GPT2Tokenizer`.
 public struct GPT2Kind: TokenizerKind {
   public let name = "gpt2"
-  public let abstract = "byte-level BPE as transformers' GPT2Tokenizer makes it (vocab.json, merges.txt)"
+  public let abstract =
+    "byte-level BPE as transformers' GPT2Tokenizer makes it (vocab.json, merges.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .bytePairs
@@ -173,7 +176,8 @@ public struct GPT2Kind: TokenizerKind {
 /// transformers' `RobertaTokenizer`.
 public struct RoBERTaKind: TokenizerKind {
   public let name = "roberta"
-  public let abstract = "byte-level BPE as transformers' RobertaTokenizer makes it (vocab.json, merges.txt)"
+  public let abstract =
+    "byte-level BPE as transformers' RobertaTokenizer makes it (vocab.json, merges.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .bytePairs else { return false }
@@ -184,7 +188,8 @@ public struct RoBERTaKind: TokenizerKind {
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
     let model = try BytePairFiles(vocabulary: source.path).model
     let prefixes = source.configuration["add_prefix_space"]?.bool ?? false
-    var tokenizer = PipelineTokenizer("byte-level BPE as transformers' RobertaTokenizer", model: model)
+    var tokenizer = PipelineTokenizer(
+      "byte-level BPE as transformers' RobertaTokenizer", model: model)
     tokenizer.preTokenizer = .byteLevel(prefixSpace: prefixes, splits: true)
     tokenizer.decoder = .byteLevel
     try tokenizer.addSpecials(

@@ -68,7 +68,8 @@ public struct ALBERTKind: TokenizerKind {
       steps.append(.precompiled(try Charsmap(file.charsmap, from: source.path)))
     }
     let prefixes = source.configuration["add_prefix_space"]?.bool ?? true
-    var tokenizer = PipelineTokenizer("SentencePiece as transformers' AlbertTokenizer", model: model)
+    var tokenizer = PipelineTokenizer(
+      "SentencePiece as transformers' AlbertTokenizer", model: model)
     tokenizer.normalizer = .sequence(steps)
     tokenizer.preTokenizer = .sequence([
       .whitespaceSplit,

@@ -42,7 +42,8 @@ public struct BERTKind: TokenizerKind {
 /// transformers' tokenizer in pure Python, Google's rules.
 public struct LegacyBERTKind: TokenizerKind {
   public let name = "bert-legacy"
-  public let abstract = "WordPiece by Google's rules, as transformers' BertTokenizerLegacy (vocab.txt)"
+  public let abstract =
+    "WordPiece by Google's rules, as transformers' BertTokenizerLegacy (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .lines && source.className == "BertTokenizerLegacy"
@@ -56,7 +57,8 @@ public struct LegacyBERTKind: TokenizerKind {
 /// RoFormer's vocabulary of Chinese words, as far as it needs no segmenter.
 public struct RoFormerKind: TokenizerKind {
   public let name = "roformer"
-  public let abstract = "a vocabulary of Chinese words; the text is not segmented by jieba (vocab.txt)"
+  public let abstract =
+    "a vocabulary of Chinese words; the text is not segmented by jieba (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .lines else { return false }

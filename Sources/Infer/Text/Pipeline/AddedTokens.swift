@@ -15,6 +15,8 @@ struct AddedTokens: Sendable {
   }
 
   private(set) var tokens: [Token] = []
+  /// What is written for tokens that are looked for in normalized text.
+  private var written: [Int32: String] = [:]
   private var byID: [Int32: Int] = [:]
   private var raw = TokenTrie()
   private var normalized = TokenTrie()
@@ -35,6 +37,7 @@ struct AddedTokens: Sendable {
         var text = AlignedText(scalars)
         normalizer?(&text)
         guard text.count > 0 else { continue }
+        written[token.id] = String(scalars: text.scalars)
         normalized.insert(text.scalars, id: token.id)
         hasNormalized = true
       } else {
@@ -45,6 +48,10 @@ struct AddedTokens: Sendable {
   }
 
   func token(of id: Int32) -> Token? { byID[id].map { tokens[$0] } }
+
+  /// A token as the package's decoding writes it: normalized where it is looked for so.
+  func text(of id: Int32) -> String? { written[id] ?? token(of: id)?.content }
+
   func id(of content: String) -> Int32? {
     tokens.last { $0.content.utf8.elementsEqual(content.utf8) }?.id
   }

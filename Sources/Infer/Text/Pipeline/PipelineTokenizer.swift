@@ -104,7 +104,7 @@ public struct PipelineTokenizer: Tokenizer {
   public func text(of ids: [Int32], skippingSpecial: Bool) -> String {
     let tokens = ids.compactMap { id -> String? in
       if let token = added.token(of: id) {
-        return skippingSpecial && token.isSpecial ? nil : token.content
+        return skippingSpecial && token.isSpecial ? nil : added.text(of: id)
       }
       return model.vocabulary.token(of: id)
     }

@@ -41,13 +41,17 @@ struct TokenizerJSON {
     InferError(
       .unsupported, path,
       "has a \(what) that is not supported: \(part["type"]?.string ?? String(part.compact.prefix(60)))",
-      hint: "vocab.txt, spiece.model, or vocab.json with merges.txt beside the model may be read instead")
+      hint:
+        "vocab.txt, spiece.model, or vocab.json with merges.txt beside the model may be read instead"
+    )
   }
 
   private func scalars(_ text: String) -> [UInt32] { text.unicodeScalars.map(\.value) }
 
   private func list(_ part: JSON, _ key: String) throws(InferError) -> [JSON] {
-    guard let list = part[key]?.array else { throw fail("lacks \"\(key)\" in \"\(part["type"]?.string ?? "")\"") }
+    guard let list = part[key]?.array else {
+      throw fail("lacks \"\(key)\" in \"\(part["type"]?.string ?? "")\"")
+    }
     return list
   }
 
@@ -84,7 +88,9 @@ struct TokenizerJSON {
       let name = part["unk_token"]?.string ?? "[UNK]"
       guard let unknown = table.id(of: name) else { throw fail("lacks the token \(name)") }
       var trie = TokenTrie()
-      for token in tokens { trie.insert(token.token.unicodeScalars.lazy.map(\.value), id: token.id) }
+      for token in tokens {
+        trie.insert(token.token.unicodeScalars.lazy.map(\.value), id: token.id)
+      }
       return WordPieceModel(
         table, trie: trie, unknown: unknown,
         prefix: part["continuing_subword_prefix"]?.string ?? "##",
@@ -98,7 +104,7 @@ struct TokenizerJSON {
       var entries: [(token: String, score: Double)] = []
       for entry in try list(part, "vocab") {
         guard let pair = entry.array, pair.count == 2, let token = pair[0].string,
-          let score = pair[1].double
+          let score = TokenizerJSON.number(pair[1])
         else { throw fail("has a vocabulary entry \(String(entry.compact.prefix(60)))") }
         entries.append((token, score))
       }
@@ -111,6 +117,45 @@ struct TokenizerJSON {
         byteFallback: part["byte_fallback"]?.bool ?? false)
     default: throw unsupported("model", part)
     }
+  }
+
+  /// A number as the package reads it: digits as an integer, then one division, which may be off by a unit in the last
+  /// place; it decides between pieces whose scores are otherwise the same.
+  private static func number(_ value: JSON) -> Double? {
+    guard let exact = value.double, case .literal(let text) = value, exact.isFinite else {
+      return nil
+    }
+    var digits: UInt64 = 0
+    var exponent = 0
+    var isFraction = false
+    var isFull = false
+    var bytes = text.utf8[...]
+    let isNegative = bytes.first == UInt8(ascii: "-")
+    if isNegative { bytes = bytes.dropFirst() }
+    while let byte = bytes.popFirst() {
+      switch byte {
+      case UInt8(ascii: "."): isFraction = true
+      case UInt8(ascii: "0")...UInt8(ascii: "9"):
+        let (product, isOver) = digits.multipliedReportingOverflow(by: 10)
+        let (sum, isBeyond) = product.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+        if isFull || isOver || isBeyond {
+          // What has no room is left out.
+          isFull = true
+          if !isFraction { exponent += 1 }
+        } else {
+          digits = sum
+          if isFraction { exponent -= 1 }
+        }
+      case UInt8(ascii: "e"), UInt8(ascii: "E"):
+        guard let power = Int(String(Substring(bytes))), abs(power) < 400 else { return exact }
+        exponent += power
+        bytes = bytes.suffix(0)
+      default: return exact
+      }
+    }
+    guard abs(exponent) <= 308, let power = Double("1e\(abs(exponent))") else { return exact }
+    let size = exponent < 0 ? Double(digits) / power : Double(digits) * power
+    return isNegative ? -size : size
   }
 
   private func bytePairModel(_ part: JSON) throws(InferError) -> any PieceModel {
@@ -147,7 +192,9 @@ struct TokenizerJSON {
     var tokens: [AddedTokens.Token] = []
     var next = Int32(clamping: model.vocabulary.count)
     for entry in json["added_tokens"]?.array ?? [] {
-      guard let content = entry["content"]?.string else { throw fail("has an added token without text") }
+      guard let content = entry["content"]?.string else {
+        throw fail("has an added token without text")
+      }
       // The package goes by the vocabulary, and numbers what it lacks.
       var id = model.vocabulary.id(of: content) ?? tokens.first { $0.content == content }?.id
       if id == nil {
