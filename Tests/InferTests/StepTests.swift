@@ -12,7 +12,7 @@ import Testing
     var mask: AttentionMaskKind?
     var settings: [(key: String, value: String)] = []
     var addsHead = false
-    var dropsMixingBias = false
+    var addsMixingBias = false
 
     var testDescription: String { "\(fixture)/\(file) \(mask?.rawValue ?? "")" }
 
@@ -20,15 +20,12 @@ import Testing
       var options = ModelReader.Options()
       options.settings = settings
       var model = try Opening(Fixtures.path(fixture, file), options: options).model()
+      if addsMixingBias { model.architecture.configuration.talkingHeadsBias = true }
       if addsHead { try Case.addHead(to: &model) }
-      if dropsMixingBias {
-        model.architecture.configuration.talkingHeadsBias = false
-        model.weights.removeAll { $0.name.hasSuffix("_softmax.bias") }
-      }
       return try RunnableModel(model, mask: mask)
     }
 
-    /// Gives a bare encoder an MLM head with random weights.
+    /// Gives a bare encoder an MLM head, and what else its configuration asks for, with random weights.
     private static func addHead(to model: inout Model) throws {
       model.architecture.heads.insert(.mlm)
       var random = Random(7)
@@ -125,13 +122,13 @@ import Testing
   /// Mixed without a bias, hidden positions stay without weight; a bias gives them one.
   @Test func `heads that talk`() throws {
     var test = Case(fixture: "b4k-opt-talking-heads", mask: .causal, addsHead: true)
+    try `kept keys and values change nothing`(test)
+    test.addsMixingBias = true
     let biased = try test.model()
     #expect(try Steps.model(for: biased) is UncachedSteps)
     #expect(throws: InferError(.unsupported, "the key/value cache", "")) {
       try CachedSteps(biased)
     }
-    test.dropsMixingBias = true
-    try `kept keys and values change nothing`(test)
   }
 
   @Test func `no cache when it is not wanted`() throws {
