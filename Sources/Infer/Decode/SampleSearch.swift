@@ -42,16 +42,13 @@ struct SampleSearch: Search {
     if isFirst { rows = Array(samples.indices) }
     var continuations: [Continuation] = []
     var left: [Int] = []
-    // One row at first, which all samples have.
+    // One row at first, which all samples have, and one distribution.
+    let shared = isFirst ? logits.first.map { distribution($0, after: []) } : nil
     let normalizers = logits.map { Logits.logarithmOfSum($0) }
     for (position, index) in rows.enumerated() {
       let row = isFirst ? 0 : position
-      var scores = Array(logits[row])
-      constraints.apply(
-        to: &scores, history: history + samples[index].ids, new: samples[index].ids.count)
-      guard
-        let token = Sampler.draw(sampler.distribution(scores[...]), &samples[index].random)
-      else { continue }
+      let distribution = shared ?? distribution(logits[row], after: samples[index].ids)
+      guard let token = Sampler.draw(distribution, &samples[index].random) else { continue }
       samples[index].ids.append(token)
       let raw = logits[row][logits[row].startIndex + Int(token)]
       samples[index].score += Double(raw) - normalizers[row]
@@ -62,6 +59,14 @@ struct SampleSearch: Search {
     }
     rows = left
     return continuations
+  }
+
+  private func distribution(
+    _ logits: ArraySlice<Float>, after ids: [Int32]
+  ) -> [(id: Int32, probability: Double)] {
+    var scores = Array(logits)
+    constraints.apply(to: &scores, history: history + ids, new: ids.count)
+    return sampler.distribution(scores[...])
   }
 
   private func isDone(_ ids: [Int32]) -> Bool {
