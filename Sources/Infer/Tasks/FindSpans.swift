@@ -82,6 +82,7 @@ public struct FindSpans: TextTask {
   }
 
   public func length(_ prepared: Tag.Prepared) -> Int { prepared.encoding.count }
+  public func ids(_ prepared: Tag.Prepared) -> [[Int32]] { [prepared.encoding.ids] }
 
   public func answers(_ batch: [Tag.Prepared]) throws -> [Answer] {
     let inputs = TextInputs(

@@ -157,6 +157,7 @@ public struct Tag: TextTask {
   }
 
   public func length(_ prepared: Prepared) -> Int { prepared.encoding.count }
+  public func ids(_ prepared: Prepared) -> [[Int32]] { [prepared.encoding.ids] }
 
   public func answers(_ batch: [Prepared]) throws -> [Answer] {
     let inputs = TextInputs(batch.map(\.encoding), padding: padding)
