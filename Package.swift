@@ -75,6 +75,8 @@ let package = Package(
     .target(name: "CStatistics", cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
     .target(name: "CKernels", cSettings: strictC),
+    // The sentencepiece library, opened when it is first needed.
+    .target(name: "CSentencePiece", cxxSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
 
     .target(
       name: "Checkpoint",
@@ -87,7 +89,7 @@ let package = Package(
         ? [":libpng16.a", "z", "m"].map { .linkedLibrary($0) } : []),
     .target(name: "Transforms", dependencies: ["Checkpoint"], swiftSettings: border),
     .target(
-      name: "Infer", dependencies: ["Checkpoint", "CKernels"], swiftSettings: common),
+      name: "Infer", dependencies: ["Checkpoint", "CKernels", "CSentencePiece"], swiftSettings: common),
     .executableTarget(
       name: "ckpt",
       dependencies: [
@@ -114,7 +116,8 @@ let package = Package(
       dependencies: ["ckpt", "Infer", "Transforms", "Checkpoint", "TestSupport"],
       swiftSettings: common),
   ],
-  swiftLanguageModes: [.v6]
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
 )
 if isStatic {
   package.targets.append(

@@ -20,16 +20,16 @@ forbid '^(public |package )?import (Foundation|Dispatch)$' 'no Foundation' Sourc
 forbid '^(public )?import (Infer|Transforms|ArgumentParser)' 'Checkpoint imports none of ours' Sources/Checkpoint
 forbid '^(public )?import (Infer|ArgumentParser|CHDF5|CZip)' 'transforms know models only' Sources/Transforms
 forbid '^(public )?import (Transforms|ArgumentParser|CHDF5|CZip)' 'the judge does not know the judged' Sources/Infer
-forbid '^import (CHDF5|CHDF5Reader|CZip|CSnappy|CYAML|CKernels|CStatistics|CPNG)' 'the command has no C' Sources/ckpt
+forbid '^import (CHDF5|CHDF5Reader|CZip|CSnappy|CYAML|CKernels|CStatistics|CPNG|CSentencePiece)' 'the command has no C' Sources/ckpt
 forbid '\bprint\(' 'libraries do not print' Sources/Checkpoint Sources/Transforms Sources/Infer
 forbid 'Swift\.print\(' 'print through Terminal.print: names come from files' \
   $(ls -d Sources/ckpt/* | grep -v Rendering) Sources/ckpt/Rendering/[!T]* Sources/ckpt/Rendering/Ta*
 for gate in 'CHDF5 Sources/Checkpoint/HDF5' 'CHDF5Reader Sources/Checkpoint/HDF5' \
   'CZip Sources/Checkpoint/Zip' 'CSnappy Sources/Checkpoint/Snappy' 'CKernels Sources/Infer/Runtime' \
   'CChecksum Sources/Checkpoint/Storage' 'CCrypto Sources/Checkpoint/Inspection' \
-  'CYAML Sources/Checkpoint/YAML' 'CPNG Sources/Checkpoint/PNG' 'CStatistics Sources/Checkpoint/Inspection'; do
+  'CSentencePiece Sources/Infer/Text/SentencePiece.swift' 'CYAML Sources/Checkpoint/YAML' 'CPNG Sources/Checkpoint/PNG' 'CStatistics Sources/Checkpoint/Inspection'; do
   read -r module folder <<<"$gate"
-  if grep -rlE --include='*.swift' "^import $module\$" Sources | grep -v "^$folder/"; then
+  if grep -rlE --include='*.swift' "^import $module\$" Sources | grep -v -e "^$folder/" -e "^$folder$"; then
     echo "lint: $module is imported outside its gate, $folder" >&2
     failed=1
   fi

@@ -11,7 +11,7 @@ TEXT
   exit 2
 fi
 
-packages=(libhdf5-dev libzip-dev zlib1g-dev libssl-dev libsnappy-dev libyaml-dev libpng-dev pkg-config)
+packages=(libhdf5-dev libzip-dev zlib1g-dev libssl-dev libsnappy-dev libyaml-dev libpng-dev libsentencepiece-dev pkg-config)
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)

@@ -6,8 +6,11 @@ public struct Opening: Sendable {
   public let checkpoint: Checkpoint
   /// The configuration file that belongs to it.
   public let configuration: (path: String, json: JSON)?
-  /// The vocabulary file that belongs to it.
+  /// The vocabulary file that belongs to it, a token a line.
   public let vocabulary: String?
+  /// The file that text is read with: ``vocabulary``, or another tokenizer's (`spiece.model`, `vocab.json`,
+  /// `tokenizer.json`).
+  public let tokenizer: String?
   private let options: ModelReader.Options
 
   /// Opens what `path` leads to; reads names, no payload.
@@ -32,7 +35,24 @@ public struct Opening: Sendable {
     let isBeside = Paths.folder(of: checkpoint.path) == Paths.folder(of: file)
     let read = isBeside ? checkpoint.path : file
     configuration = try Opening.configuration(beside: read, checkpoint, options)
-    vocabulary = try Opening.vocabulary(beside: read, options)
+    if let path = options.vocabularyPath {
+      guard Paths.isFile(path) else {
+        throw CheckpointError(.cannotRead, .file(path), "does not exist")
+      }
+      let isLines = ![".model", ".json"].contains { path.lowercased().hasSuffix($0) }
+      vocabulary = isLines ? path : nil
+      tokenizer = path
+    } else {
+      vocabulary = Opening.beside(read, ["vocab.txt"])
+      tokenizer =
+        vocabulary
+        ?? Opening.beside(
+          read,
+          [
+            "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.json",
+            "tokenizer.json",
+          ])
+    }
   }
 
   /// What the tensors mean.
@@ -138,18 +158,18 @@ public struct Opening: Sendable {
     }
   }
 
-  private static func vocabulary(
-    beside file: String, _ options: ModelReader.Options
-  ) throws(CheckpointError) -> String? {
-    if let path = options.vocabularyPath {
-      guard Paths.isFile(path) else {
-        throw CheckpointError(.cannotRead, .file(path), "does not exist")
-      }
-      return path
-    }
+  /// The first file of a name: `NAME.vocab.txt` before `vocab.txt`.
+  private static func beside(_ file: String, _ names: [String]) -> String? {
     let folder = Paths.folder(of: file)
-    let names = stems(of: file).map { "\($0).vocab.txt" } + ["vocab.txt"]
-    return names.map { Paths.join(folder, $0) }.first(where: Paths.isFile)
+    let stems = stems(of: file)
+    // Half of a pair is nothing.
+    func isWhole(_ path: String) -> Bool {
+      guard path.hasSuffix("vocab.json") else { return true }
+      return Paths.isFile(String(path.dropLast(10)) + "merges.txt")
+    }
+    let own = names.flatMap { name in stems.map { "\($0).\(name)" } }
+    return (own + names).map { Paths.join(folder, $0) }
+      .first { Paths.isFile($0) && isWhole($0) }
   }
 
   /// The file's name without its known suffixes (`a.weights.index`: `a.weights`, then `a`), and

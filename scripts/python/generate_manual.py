@@ -24,8 +24,9 @@ EXAMPLES = {
              'ckpt show model.h5 embeddings.token --hist -o histogram.png'],
     'ls': ["ckpt ls model.h5 'layers.*.norm.*' --canonical --stats"],
     'convert': ['ckpt convert albert.h5 out --to huggingface --apply untie', 'ckpt convert model.h5 model.safetensors --dtype f16'],
-    'verify': ['ckpt verify model.h5 out --per-layer'],
-    'run': ["ckpt run model.h5 --task fill-mask '今天[MASK]气不错。'"],
+    'verify': ['ckpt verify model.h5 out --per-layer', 'ckpt verify model.h5 out --task classify --text-file reviews.txt'],
+    'run': ["ckpt run model.h5 --task fill-mask '今天[MASK]气不错。'",
+            'ckpt run model.h5 --task encode --pooling mean --normalize --text-file texts.txt --outputs vectors.npy'],
 }
 
 

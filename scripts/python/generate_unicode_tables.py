@@ -10,10 +10,12 @@ The file holds four texts, decoded by UnicodeTables+Decoding.swift; numbers are 
   classes         "length:flags" for each run of equal characters, from U+0000 on
   lower           "from=to.to" of both; the `tokenizers` ones that differ stand in lowerRust
   decompositions  "from=to.to", one canonical step where Python has it; decompositionsRust: where full ones differ
+  compatibility   "from=to.to", full compatibility decompositions in `tokenizers` where they differ from canonical ones
   combining       "class:first.length" for each run of equal canonical combining classes
 """
 
 import pathlib
+import struct
 import sys
 import unicodedata
 
@@ -24,7 +26,8 @@ TARGET = pathlib.Path(__file__).resolve().parents[2] / "Sources/Infer/Text/Unico
 FLAGS = [
     "separator", "punctuation", "control", "other", "mark", "space", "ignorable", "cased",
     "rustRemoved", "rustBlank", "rustSpace", "rustPunctuation", "rustMark", "lower", "decomposes",
-    "combines",
+    "combines", "letter", "number", "regexSpace", "wordCharacter", "strips", "extends", "prepends",
+    "digit",
 ]
 CODES = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 HANGUL = range(0xAC00, 0xD7A4)
@@ -38,7 +41,33 @@ lower = normalizers.BertNormalizer(
 chinese = normalizers.BertNormalizer(
     clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False)
 decompose = normalizers.NFD()
+compatible = normalizers.NFKD()
+accents = normalizers.StripAccents()
 split = pre_tokenizers.BertPreTokenizer()
+byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+words = pre_tokenizers.Whitespace()
+
+
+def charsmap(key, value):
+    """sentencepiece's compiled replacement of one text by another: a double array and the texts that it leads to."""
+    data = key.encode("utf-8")
+    units = [0] * (256 * (len(data) + 2))
+
+    def unit(position, label, base, has_leaf=False):
+        units[position] = label | has_leaf << 8 | (position ^ base) << 10
+
+    unit(0, 0, 256)
+    for number, byte in enumerate(data):
+        unit(256 * (number + 1) ^ byte, byte, 256 * (number + 2), number == len(data) - 1)
+    units[256 * (len(data) + 1)] = 1 << 31  # the value: the text at byte 0
+    trie = struct.pack(f"<{len(units)}I", *units)
+    return normalizers.Precompiled(struct.pack("<I", len(trie)) + trie + value.encode("utf-8") + b"\0")
+
+
+# The `tokenizers` package looks up grapheme clusters: what follows or leads a character shows in what is replaced.
+after = charsmap("a", "X")
+before = charsmap("e\u0301", "X")
+assert after.normalize_str("a b") == "X b" and before.normalize_str("e\u0301 e") == "X e"
 
 
 def is_chinese(code):
@@ -84,8 +113,7 @@ def flags(code):
     elif len(pieces) == 3:
         names.add("rustPunctuation")
     full = decompose.normalize_str(char)
-    stripped = strip.normalize_str(char)
-    if full == char and stripped == "":
+    if is_rust_mark(char):
         names.add("rustMark")
     if char.lower() != char or lower.normalize_str(char) != char:
         names.add("lower")
@@ -93,7 +121,29 @@ def flags(code):
         names.add("decomposes")
     if unicodedata.combining(char):
         names.add("combines")
+    if char.isdecimal():
+        names.add("digit")
+    # The pattern of ByteLevel, with Oniguruma's classes.
+    kinds = [len(byte_level.pre_tokenize_str(lead + char)) == 1 for lead in "a1!"]
+    assert sum(kinds) <= 1, hex(code)
+    for name, is_kind in zip(("letter", "number"), kinds):
+        if is_kind:
+            names.add(name)
+    if not any(kinds):
+        names.add("regexSpace")
+    if [piece for piece, _ in words.pre_tokenize_str("a" + char)] == ["a" + char]:
+        names.add("wordCharacter")
+    if full == char and accents.normalize_str(char) == "":
+        names.add("strips")
+    if after.normalize_str("a" + char) == "X":
+        names.add("extends")
+    if "X" not in before.normalize_str(char + "e\u0301"):
+        names.add("prepends")
     return names
+
+
+def is_rust_mark(char):
+    return decompose.normalize_str(char) == char and strip.normalize_str(char) == ""
 
 
 def check(code):
@@ -104,7 +154,7 @@ def check(code):
         assert decompose.normalize_str(char) == unicodedata.normalize("NFD", char)
     # The `tokenizers` package drops marks after decomposing, one by one.
     parts = decompose.normalize_str(char)
-    kept = "".join(part for part in parts if "rustMark" not in flags(ord(part)))
+    kept = "".join(part for part in parts if not is_rust_mark(part))
     assert strip.normalize_str(char) == kept, hex(code)
 
 
@@ -184,7 +234,7 @@ def main():
         (code, lower.normalize_str(chr(code))) for code in CODES
         if lower.normalize_str(chr(code)) != chr(code).lower()]
 
-    steps, full_rust, excluded = [], [], []
+    steps, full_rust, excluded, compatibility = [], [], [], []
     for code in CODES:
         char = chr(code)
         step = unicodedata.decomposition(char)
@@ -195,6 +245,8 @@ def main():
                 excluded.append(code)
         if decompose.normalize_str(char) != unicodedata.normalize("NFD", char):
             full_rust.append((code, decompose.normalize_str(char)))
+        if compatible.normalize_str(char) != decompose.normalize_str(char):
+            compatibility.append((code, compatible.normalize_str(char)))
 
     combining = " ".join(
         f"{value:x}:{first:x}.{length:x}"
@@ -207,6 +259,8 @@ def main():
         swift_text("lowerRust", "Lower case in `tokenizers` where it differs.", mapping(lowered_rust)),
         swift_text("decompositions", "Canonical decompositions, one step.", mapping(steps)),
         swift_text("decompositionsRust", "Full decompositions in `tokenizers` where they differ.", mapping(full_rust)),
+        swift_text("compatibility", "Full compatibility decompositions in `tokenizers` where they differ from canonical ones.",
+                   mapping(compatibility)),
         swift_text("notComposed", "Characters that are decomposed but not composed again.",
                    " ".join(f"{code:x}" for code in excluded)),
         swift_text("combining", "Canonical combining classes, `class:first.length`.", combining),

@@ -81,7 +81,7 @@ struct KerasGraph {
     guard let text = function?.array?.first?.string ?? function?["config"]?["code"]?.string else {
       return false
     }
-    let code = KerasGraph.decoded(text)
+    let code = Base64.decoded(text)
     return code.firstRange(of: KerasGraph.firstColumn) != nil
       && (code.firstRange(of: [0x4E, 0xE9, 0, 0, 0, 0]) != nil
         || code.firstRange(of: [0x4E, 0x69, 0, 0, 0, 0]) != nil)
@@ -91,21 +91,4 @@ struct KerasGraph {
   private static let firstColumn: [UInt8] = [
     0x7C, 0, 0x64, 0, 0x64, 0, 0x85, 2, 0x64, 1, 0x66, 2, 0x19, 0,
   ]
-
-  /// Base64, with the line ends that Python puts into it.
-  private static func decoded(_ text: String) -> [UInt8] {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var bytes: [UInt8] = []
-    var (bits, count) = (0, 0)
-    for byte in text.utf8 {
-      guard let value = alphabet.firstIndex(of: byte) else { continue }
-      bits = (bits << 6 | value) & 0xFFFF
-      count += 6
-      if count >= 8 {
-        count -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> count))
-      }
-    }
-    return bytes
-  }
 }

@@ -5,7 +5,7 @@ public struct Tokenization: Sendable {
   public let tokenizer: any Tokenizer
   /// What is odd about the vocabulary.
   public let warnings: [String]
-  /// The most tokens that a text may have; `nil` where positions have no table.
+  /// The most tokens that a text may have; `nil` for any number.
   public let limit: Int?
   /// What becomes of a text that is longer.
   public let long: LongText
@@ -21,31 +21,37 @@ public struct Tokenization: Sendable {
   }
 
   /// - Parameters:
-  ///   - vocabularyPath: the vocabulary file.
-  ///   - model: its dialect decides the tokenizer's mode, its tables the limits.
+  ///   - source: the vocabulary file and what is said of it.
+  ///   - model: its dialect and family decide the kind of tokenizer, its tables the limits.
+  ///   - kind: the kind of tokenizer, by its name; `nil` for the one that goes with the model.
   ///   - maxLength: the most tokens wanted, special ones included.
   /// - Throws: ``InferError`` when the vocabulary is larger than the token table.
   public init(
-    vocabularyPath: String, model: Model, lowercase: Bool, maxLength: Int? = nil,
+    _ source: TokenizerSource, model: Model, kind: String? = nil, maxLength: Int? = nil,
     long: LongText = .error
   ) throws {
-    let mode: WordPiece.Mode = model.dialect == "bert4keras" ? .bert4keras : .transformers
-    let vocabulary = try Vocabulary(contentsOf: vocabularyPath, rule: mode.vocabularyRule)
+    let kind: any TokenizerKind =
+      if let kind {
+        try TokenizerKindRegistry.named(kind)
+      } else {
+        try TokenizerKindRegistry.kind(
+          source, dialect: model.dialect, family: model.architecture.family)
+      }
+    tokenizer = try kind.tokenizer(source)
     var configuration = model.architecture.configuration
     Tokenization.extend(&configuration, long)
     let rows = configuration.vocabularySize
-    guard vocabulary.idCount <= rows else {
+    guard tokenizer.idCount <= rows else {
       throw InferError(
-        .input, vocabularyPath, "has \(vocabulary.idCount) tokens; the model has \(rows)",
+        .input, source.path, "has \(tokenizer.idCount) tokens; the model has \(rows)",
         hint: "give the vocabulary that the weights were trained with: --vocab FILE")
     }
-    var warnings = vocabulary.warnings
-    if vocabulary.idCount < rows {
+    var warnings = tokenizer.warnings
+    if tokenizer.idCount < rows {
       warnings.append(
-        "the vocabulary has \(vocabulary.idCount) tokens, the model \(rows); ids beyond are shown "
+        "the vocabulary has \(tokenizer.idCount) tokens, the model \(rows); ids beyond are shown "
           + "as [id]")
     }
-    tokenizer = try WordPiece(vocabulary: vocabulary, mode: mode, lowercase: lowercase)
     self.warnings = warnings + Tokenization.oddities(of: tokenizer.special, for: model)
     self.long = long
     let reach = configuration.positions > 0 ? configuration.reach : nil
@@ -70,7 +76,7 @@ public struct Tokenization: Sendable {
 
   /// A text or a pair with its special tokens, within the limit.
   ///
-  /// - Parameter spelling: a token whose spelling in the text stands for it; bert4keras' own tokenizer
+  /// - Parameter special: a token whose spelling in the text stands for it; bert4keras' own tokenizer
   ///   takes `[MASK]` for ordinary characters.
   /// - Throws: ``InferError`` when it is too long and shall not be cut.
   public func encoding(

@@ -14,8 +14,14 @@ public protocol Tokenizer: Sendable {
   /// Tokens that stand for no text of their own.
   var special: SpecialTokens { get }
 
+  /// What is odd about it, for people.
+  var warnings: [String] { get }
+
   /// The pieces of a text, without the special tokens around it.
   func pieces(_ text: String) -> [Piece]
+
+  /// Only their ids, which is faster.
+  func ids(_ text: String) -> [Int32]
 
   /// The special tokens of a text or a pair, and the segments of its parts.
   func template(isPair: Bool) -> EncodingTemplate
@@ -27,7 +33,10 @@ public protocol Tokenizer: Sendable {
   func kept(_ first: Int, _ second: Int, room: Int) -> (first: Int, second: Int)
 
   /// The text of ids, as the library's `decode` writes it.
-  func text(of ids: [Int32]) -> String
+  ///
+  /// - Parameter skippingSpecial: whether special tokens are left out, where the library leaves the choice;
+  ///   bert4keras always leaves out what is written in brackets.
+  func text(of ids: [Int32], skippingSpecial: Bool) -> String
 }
 
 /// A piece of a text.
@@ -90,7 +99,14 @@ public struct Encoding: Sendable, Equatable {
   public struct Source: Sendable, Equatable {
     public var text: Int
     public var range: Range<Int>
+
+    public init(text: Int, range: Range<Int>) {
+      self.text = text
+      self.range = range
+    }
   }
+
+  public init() {}
 
   public var ids: [Int32] = []
   public var segments: [Int32] = []
@@ -104,6 +120,11 @@ public struct Encoding: Sendable, Equatable {
 
 extension Tokenizer {
   public var ignoresEmptyPair: Bool { false }
+  public var warnings: [String] { [] }
+  public func ids(_ text: String) -> [Int32] { pieces(text).map(\.id) }
+
+  /// The text of ids with every special token that the library's `decode` writes by itself.
+  public func text(of ids: [Int32]) -> String { text(of: ids, skippingSpecial: false) }
 
   /// The model's inputs for a text or a pair.
   ///

@@ -12,23 +12,20 @@ enum UnicodeSource: Sendable {
 struct UnicodeData: Sendable {
   static let shared = UnicodeData()
 
-  private var starts: [UInt32] = []
+  /// For each 256 characters where their classes begin in `classes`.
+  private var pages: [Int32] = []
   private var classes: [CharacterClasses] = []
   private var lower: [UInt32: [UInt32]] = [:]
   private var lowerRust: [UInt32: [UInt32]] = [:]
   private var decompositions: [UInt32: [UInt32]] = [:]
   private var decompositionsRust: [UInt32: [UInt32]] = [:]
+  private var compatibility: [UInt32: [UInt32]] = [:]
   private var compositions: [UInt64: UInt32] = [:]
   private var combining: [UInt32: UInt8] = [:]
   private var notCombiningRust: Set<UInt32> = []
 
   private init() {
-    var position: UInt32 = 0
-    for entry in UnicodeData.entries(UnicodeTables.classes) where entry.count == 2 {
-      starts.append(position)
-      classes.append(CharacterClasses(rawValue: entry[1]))
-      position += entry[0]
-    }
+    addPages()
     for entry in UnicodeData.entries(UnicodeTables.lower) {
       lower[entry[0]] = Array(entry[1...])
     }
@@ -52,10 +49,43 @@ struct UnicodeData: Sendable {
     for entry in UnicodeData.entries(UnicodeTables.decompositionsRust) {
       decompositionsRust[entry[0]] = Array(entry[1...])
     }
+    for entry in UnicodeData.entries(UnicodeTables.compatibility) {
+      compatibility[entry[0]] = Array(entry[1...])
+    }
     for entry in UnicodeData.entries(UnicodeTables.combining) where entry.count == 3 {
       for offset in 0..<entry[2] { combining[entry[1] + offset] = UInt8(clamping: entry[0]) }
     }
     notCombiningRust = Set(UnicodeData.entries(UnicodeTables.notCombiningRust).map { $0[0] })
+  }
+
+  /// Runs of equal classes as pages; those of one class only are shared.
+  private mutating func addPages() {
+    var uniform: [UInt32: Int32] = [:]
+    // Classes of the page that is being filled.
+    var open: [CharacterClasses] = []
+    for entry in UnicodeData.entries(UnicodeTables.classes) where entry.count == 2 {
+      let value = CharacterClasses(rawValue: entry[1])
+      var left = Int(entry[0])
+      while left > 0 {
+        if open.isEmpty, left >= 256 {
+          let page = uniform[value.rawValue] ?? Int32(classes.count)
+          if uniform.updateValue(page, forKey: value.rawValue) == nil {
+            classes += repeatElement(value, count: 256)
+          }
+          pages += repeatElement(page, count: left / 256)
+          left %= 256
+        } else {
+          let count = min(left, 256 - open.count)
+          open += repeatElement(value, count: count)
+          left -= count
+          if open.count == 256 {
+            pages.append(Int32(classes.count))
+            classes += open
+            open = []
+          }
+        }
+      }
+    }
   }
 
   /// Hexadecimal numbers between any of `:=.`, in entries between white space.
@@ -85,13 +115,7 @@ struct UnicodeData: Sendable {
 
   /// The classes of a character.
   func classes(of scalar: UInt32) -> CharacterClasses {
-    var low = 0
-    var high = starts.count
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if starts[middle] <= scalar { low = middle } else { high = middle }
-    }
-    return classes[low]
+    classes[Int(pages[Int(scalar >> 8)]) + Int(scalar & 0xff)]
   }
 
   /// The canonical combining class, 0 for most characters.
@@ -103,26 +127,38 @@ struct UnicodeData: Sendable {
 
   // MARK: - Lower case
 
-  /// Text in lower case: with the final sigma as in Python, character by character in Rust.
-  func lowered(_ text: [UInt32], _ source: UnicodeSource) -> [UInt32] {
-    var result: [UInt32] = []
-    result.reserveCapacity(text.count)
-    for (index, scalar) in text.enumerated() {
+  /// Puts text into lower case: with the final sigma as in Python, character by character in Rust.
+  func lower(_ text: inout AlignedText, _ source: UnicodeSource) {
+    var changes: [AlignedText.Change]?
+    for index in text.scalars.indices {
+      let scalar = text.scalars[index]
+      var mapped: [UInt32]?
+      var single = scalar
       if scalar < 0x80 {
-        result.append((0x41...0x5a).contains(scalar) ? scalar + 0x20 : scalar)
-      } else if scalar == 0x3a3, source == .python, isFinalSigma(text, index) {
-        result.append(0x3c2)
-      } else if !classes(of: scalar).contains(.lower) {
-        result.append(scalar)
-      } else if source == .rust, let mapped = lowerRust[scalar] {
-        result += mapped
-      } else if let mapped = lower[scalar] {
-        result += mapped
-      } else {
-        result.append(scalar)
+        if (0x41...0x5a).contains(scalar) { single = scalar + 0x20 }
+      } else if scalar == 0x3a3, source == .python {
+        single = isFinalSigma(text.scalars, index) ? 0x3c2 : 0x3c3
+      } else if classes(of: scalar).contains(.lower) {
+        mapped = (source == .rust ? lowerRust[scalar] : nil) ?? lower[scalar]
+        if let only = mapped, only.count == 1 { (single, mapped) = (only[0], nil) }
+      }
+      if let mapped {
+        // The one character that becomes several: from here on characters are listed.
+        if changes == nil {
+          changes = text.scalars[..<index].map { AlignedText.Change($0, 0) }
+          changes?.reserveCapacity(text.scalars.count + 1)
+        }
+        for (part, value) in mapped.enumerated() {
+          changes?.append(AlignedText.Change(value, part == 0 ? 0 : 1))
+        }
+      } else if changes != nil {
+        changes?.append(AlignedText.Change(single, 0))
+      } else if single != scalar {
+        // Of what is still to be asked, a sigma looks back only at what case does not change.
+        text.scalars[index] = single
       }
     }
-    return result
+    if let changes { text.transform(changes) }
   }
 
   /// Whether a letter stands before, and none after, over characters that case ignores.
@@ -141,69 +177,101 @@ struct UnicodeData: Sendable {
 
   private static let hangul: ClosedRange<UInt32> = 0xac00...0xd7a3
 
-  /// Normal form D: canonical decomposition and order.
-  func decomposed(_ text: [UInt32], _ source: UnicodeSource) -> [UInt32] {
-    var result: [UInt32] = []
-    result.reserveCapacity(text.count)
-    var marks: [(combiningClass: UInt8, scalar: UInt32)] = []
+  /// Normal forms D and KD: decomposition and canonical order.
+  func decompose(
+    _ text: inout AlignedText, _ source: UnicodeSource, compatible: Bool = false
+  ) {
+    guard let changes = decomposition(of: text.scalars, source, compatible) else { return }
+    text.transform(changes)
+  }
+
+  /// What decomposition makes of text; `nil` where it changes nothing.
+  private func decomposition(
+    of text: [UInt32], _ source: UnicodeSource, _ compatible: Bool
+  ) -> [AlignedText.Change]? {
+    let first = text.firstIndex { scalar in
+      scalar >= 0xa0
+        && (UnicodeData.hangul.contains(scalar)
+          || !classes(of: scalar).isDisjoint(with: [.decomposes, .combines])
+          || compatible && compatibility[scalar] != nil)
+    }
+    guard let first else { return nil }
+    var result: [AlignedText.Change] = []
+    result.reserveCapacity(text.count + 8)
+    for scalar in text[..<first] { result.append(AlignedText.Change(scalar, 0)) }
+    var marks: [(combiningClass: UInt8, change: AlignedText.Change)] = []
     func flush() {
       guard !marks.isEmpty else { return }
-      // Equal classes keep their order.
-      for (_, mark) in marks.enumerated().sorted(by: {
-        ($0.element.combiningClass, $0.offset) < ($1.element.combiningClass, $1.offset)
-      }) {
-        result.append(mark.scalar)
+      if marks.count > 1 {
+        // Equal classes keep their order.
+        marks = marks.enumerated().sorted {
+          ($0.element.combiningClass, $0.offset) < ($1.element.combiningClass, $1.offset)
+        }.map(\.element)
       }
+      for mark in marks { result.append(mark.change) }
       marks.removeAll(keepingCapacity: true)
     }
-    func add(_ scalar: UInt32) {
+    func add(_ scalar: UInt32, isFirst: Bool) {
+      let change = AlignedText.Change(scalar, isFirst ? 0 : 1)
       let value = combiningClass(scalar, source)
       if value == 0 {
         flush()
-        result.append(scalar)
+        result.append(change)
       } else {
-        marks.append((value, scalar))
+        marks.append((value, change))
       }
     }
-    for scalar in text {
-      if scalar < 0xc0 {
+    for scalar in text[first...] {
+      if scalar < 0xa0 {
         flush()
-        result.append(scalar)
+        result.append(AlignedText.Change(scalar, 0))
       } else if UnicodeData.hangul.contains(scalar) {
         let index = scalar - 0xac00
-        add(0x1100 + index / 588)
-        add(0x1161 + index % 588 / 28)
-        if index % 28 != 0 { add(0x11a7 + index % 28) }
-      } else if classes(of: scalar).contains(.decomposes) {
-        let parts =
-          (source == .rust ? decompositionsRust[scalar] : nil) ?? decompositions[scalar]
-          ?? [scalar]
-        for part in parts { add(part) }
+        add(0x1100 + index / 588, isFirst: true)
+        add(0x1161 + index % 588 / 28, isFirst: false)
+        if index % 28 != 0 { add(0x11a7 + index % 28, isFirst: false) }
+      } else if let parts = parts(of: scalar, source, compatible) {
+        for (index, part) in parts.enumerated() { add(part, isFirst: index == 0) }
       } else {
-        add(scalar)
+        add(scalar, isFirst: true)
       }
     }
     flush()
     return result
   }
 
-  /// Normal form C, by Python's tables.
-  func composed(_ text: [UInt32]) -> [UInt32] {
-    guard text.contains(where: { $0 >= 0x300 }) else { return text }
-    var result: [UInt32] = []
-    result.reserveCapacity(text.count)
+  private func parts(
+    of scalar: UInt32, _ source: UnicodeSource, _ compatible: Bool
+  ) -> [UInt32]? {
+    if compatible, let parts = compatibility[scalar] { return parts }
+    guard classes(of: scalar).contains(.decomposes) else { return nil }
+    return (source == .rust ? decompositionsRust[scalar] : nil) ?? decompositions[scalar]
+  }
+
+  /// Normal forms C and KC.
+  func compose(_ text: inout AlignedText, _ source: UnicodeSource, compatible: Bool = false) {
+    let needed = text.scalars.contains {
+      $0 >= 0x300 || compatible && $0 >= 0xa0 && compatibility[$0] != nil
+    }
+    guard needed else { return }
+    let parts =
+      decomposition(of: text.scalars, source, compatible)
+      ?? text.scalars.map { AlignedText.Change($0, 0) }
+    var result: [AlignedText.Change] = []
+    result.reserveCapacity(parts.count)
     var starter: Int?
     // The class of the last mark that stayed after the starter; `nil` right after it.
     var last: UInt8?
-    for scalar in decomposed(text, .python) {
-      let value = combiningClass(scalar, .python)
+    for part in parts {
+      let value = combiningClass(part.scalar, source)
       if let position = starter, last.map({ $0 < value && $0 != 0 }) ?? true,
-        let joined = join(result[position], scalar)
+        let joined = join(result[position].scalar, part.scalar, source)
       {
-        result[position] = joined
+        result[position].scalar = joined
+        result[position].change += part.change - 1
         continue
       }
-      result.append(scalar)
+      result.append(part)
       if value == 0 {
         starter = result.count - 1
         last = nil
@@ -211,11 +279,11 @@ struct UnicodeData: Sendable {
         last = value
       }
     }
-    return result
+    text.transform(result)
   }
 
   /// The one character that two make.
-  private func join(_ first: UInt32, _ second: UInt32) -> UInt32? {
+  private func join(_ first: UInt32, _ second: UInt32, _ source: UnicodeSource) -> UInt32? {
     if (0x1100...0x1112).contains(first), (0x1161...0x1175).contains(second) {
       return 0xac00 + ((first - 0x1100) * 21 + second - 0x1161) * 28
     }
@@ -224,6 +292,11 @@ struct UnicodeData: Sendable {
     {
       return first + second - 0x11a7
     }
-    return compositions[UInt64(first) << 32 | UInt64(second)]
+    let joined = compositions[UInt64(first) << 32 | UInt64(second)]
+    // What a library of an older Unicode does not decompose it does not compose.
+    if source == .rust, let joined, let parts = decompositionsRust[joined], parts == [joined] {
+      return nil
+    }
+    return joined
   }
 }

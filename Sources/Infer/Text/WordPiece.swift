@@ -32,17 +32,30 @@ public struct WordPiece: Tokenizer {
   private let startID: Int32
   private let endID: Int32
 
-  private let index: PieceIndex
+  private let trie: TokenTrie
+  /// Where `##` leads to: what a word goes on with.
+  private let continued: Int32?
   /// Tokens that stay whole inside text, and their ids.
   private let whole: [(scalars: [UInt32], id: Int32)]
   private let longestWord: Int
-  private let splitter: WordSplitter
+  let splitter: WordSplitter
 
+  static let startToken = "[CLS]"
+  static let endToken = "[SEP]"
   static let specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
+  /// Whether words come with blanks between them, each looked up whole first.
+  public let segmented: Bool
+  private let isWordLevel: Bool
+
+  /// - Parameters:
+  ///   - segmented: whether the text comes with a blank between words, as a segmenter leaves it: a word that is a
+  ///     token is one piece, others are split as usual (bert4keras' `pre_tokenize`).
+  ///   - isWordLevel: whether the vocabulary holds words that only a segmenter finds.
   /// - Throws: ``TextError`` when `[UNK]`, `[CLS]` or `[SEP]` is not in the vocabulary.
   public init(
-    vocabulary: Vocabulary, mode: Mode, lowercase: Bool
+    vocabulary: Vocabulary, mode: Mode, lowercase: Bool, segmented: Bool = false,
+    isWordLevel: Bool = false
   ) throws(TextError) {
     func id(_ token: String) throws(TextError) -> Int32 {
       guard let id = vocabulary.id(of: token) else { throw .missingToken(token) }
@@ -51,13 +64,21 @@ public struct WordPiece: Tokenizer {
     self.vocabulary = vocabulary
     self.mode = mode
     self.lowercase = lowercase
+    self.segmented = segmented
+    self.isWordLevel = isWordLevel
     unknownID = try id("[UNK]")
     startID = try id("[CLS]")
     endID = try id("[SEP]")
     special = SpecialTokens(
       unknown: unknownID, padding: vocabulary.id(of: "[PAD]"), mask: vocabulary.id(of: "[MASK]"),
       start: startID, end: endID)
-    index = PieceIndex(vocabulary)
+    var trie = TokenTrie()
+    for token in vocabulary.tokens {
+      guard let id = vocabulary.id(of: token) else { continue }
+      trie.insert(token.unicodeScalars.lazy.map(\.value), id: id)
+    }
+    continued = trie.child(of: TokenTrie.root, 0x23).flatMap { trie.child(of: $0, 0x23) }
+    self.trie = trie
     longestWord = mode == .bert4keras ? 200 : 100
     whole =
       mode == .bert4keras
@@ -72,6 +93,15 @@ public struct WordPiece: Tokenizer {
 
   public var summary: String {
     "WordPiece as \(mode.rawValue) makes it, \(lowercase ? "lower case" : "cased")"
+      + (segmented ? ", words between blanks" : "")
+  }
+
+  public var warnings: [String] {
+    guard isWordLevel, !segmented else { return vocabulary.warnings }
+    return vocabulary.warnings + [
+      "RoFormer's text is segmented by jieba, which ckpt does not do: Chinese is split into single characters; "
+        + "give text with blanks between words and --segmented"
+    ]
   }
 
   public var idCount: Int { vocabulary.idCount }
@@ -92,38 +122,41 @@ public struct WordPiece: Tokenizer {
 
   /// The pieces of a text; a word that no pieces make is `[UNK]`, in bert4keras the word itself.
   public func pieces(_ text: String) -> [Piece] {
-    found(text).map { piece in
+    var pieces: [Piece] = []
+    visit(text) { id, words, range in
       let token =
-        piece.unknownWord.map { mode == .bert4keras ? String(scalars: $0) : "[UNK]" }
-        ?? vocabulary.token(of: piece.id) ?? "[UNK]"
-      return Piece(id: piece.id, token: token, range: 0..<0)
+        if id < 0 && mode == .bert4keras {
+          String(scalars: words.text.scalars[range])
+        } else {
+          vocabulary.token(of: id < 0 ? unknownID : id) ?? "[UNK]"
+        }
+      pieces.append(
+        Piece(
+          id: id < 0 ? self.id(ofUnknown: words, range) : id, token: token,
+          range: words.text.span(of: range)))
     }
+    return pieces
   }
 
-  public func text(of ids: [Int32]) -> String {
-    ids.compactMap { vocabulary.token(of: $0) }.joined(separator: " ")
+  public func ids(_ text: String) -> [Int32] {
+    var ids: [Int32] = []
+    ids.reserveCapacity(text.utf8.count / 3 + 2)
+    visit(text) { id, words, range in
+      ids.append(id < 0 ? self.id(ofUnknown: words, range) : id)
+    }
+    return ids
   }
 
   public func kept(_ first: Int, _ second: Int, room: Int) -> (first: Int, second: Int) {
-    let excess = first + second - room
-    guard excess > 0 else { return (first, second) }
-    // Every library takes from the longer one until both are equal, then from both in turn.
-    let fromLonger = min(abs(first - second), excess)
-    let rest = excess - fromLonger
     switch mode {
-    case .bert4keras:
-      // Of equal ones the first loses a token first.
-      return first >= second
-        ? (first - fromLonger - (rest + 1) / 2, second - rest / 2)
-        : (first - (rest + 1) / 2, second - fromLonger - rest / 2)
-    case .transformers:
-      // The shorter one keeps the smaller half.
-      if rest == 0 {
-        return first > second ? (first - fromLonger, second) : (first, second - fromLonger)
-      }
-      return first > second
-        ? (room - room / 2, room / 2) : (room / 2, room - room / 2)
+    case .bert4keras: return Bert4kerasTruncation.kept(first, second, room: room)
+    case .transformers: return TransformersTruncation.kept(first, second, room: room)
     case .transformersLegacy:
+      let excess = first + second - room
+      guard excess > 0 else { return (first, second) }
+      // From the longer one until both are equal, then from both in turn.
+      let fromLonger = min(abs(first - second), excess)
+      let rest = excess - fromLonger
       return first > second
         ? (first - fromLonger - rest / 2, second - (rest - rest / 2))
         : (first - rest / 2, second - fromLonger - (rest - rest / 2))
@@ -132,70 +165,89 @@ public struct WordPiece: Tokenizer {
 
   // MARK: - Pieces
 
-  private struct Found {
-    let id: Int32
-    /// The word of which no pieces could be made.
-    var unknownWord: ArraySlice<UInt32>?
-  }
-
-  private func found(_ text: String) -> [Found] {
+  /// Calls `body` for each piece in order, with its id (-1 for a word of which no pieces can be made) and where it
+  /// stands in the words.
+  private func visit(_ text: String, _ body: (Int32, Words, Range<Int>) -> Void) {
     let scalars = text.unicodeScalars.map(\.value)
-    var pieces: [Found] = []
-    guard !whole.isEmpty else {
-      addPieces(of: scalars, to: &pieces)
-      return pieces
-    }
     var start = 0
-    var position = 0
-    while position < scalars.count {
-      if let token = specialToken(at: position, in: scalars) {
-        addPieces(of: Array(scalars[start..<position]), to: &pieces)
-        pieces.append(Found(id: token.id))
-        position += token.length
+    if !whole.isEmpty {
+      var position = 0
+      while position < scalars.count {
+        guard scalars[position] == 0x5b,  // all begin with "["
+          let token = specialToken(at: position, in: scalars)
+        else {
+          position += 1
+          continue
+        }
+        visit(AlignedText(scalars[start..<position], offset: start), body)
+        var words = Words(capacity: token.scalars.count)
+        words.text = AlignedText(token.scalars, offset: position)
+        body(token.id, words, 0..<token.scalars.count)
+        position += token.scalars.count
         start = position
-      } else {
-        position += 1
       }
     }
-    addPieces(of: start == 0 ? scalars : Array(scalars[start...]), to: &pieces)
-    return pieces
+    visit(AlignedText(start == 0 ? scalars[...] : scalars[start...], offset: start), body)
   }
 
   private func specialToken(
     at position: Int, in text: [UInt32]
-  ) -> (id: Int32, length: Int)? {
-    guard text[position] == 0x5b else { return nil }  // all begin with "["
-    for token in whole where text[position...].starts(with: token.scalars) {
-      return (token.id, token.scalars.count)
-    }
-    return nil
+  ) -> (scalars: [UInt32], id: Int32)? {
+    whole.first { text[position...].starts(with: $0.scalars) }
   }
 
-  private func addPieces(of text: [UInt32], to pieces: inout [Found]) {
-    guard !text.isEmpty else { return }
-    let words = splitter.words(of: text)
-    for range in words.ranges { addPieces(ofWord: words.scalars[range], to: &pieces) }
-  }
-
-  private func addPieces(ofWord word: ArraySlice<UInt32>, to pieces: inout [Found]) {
-    let before = pieces.count
-    var start = word.startIndex
-    if word.count <= longestWord {
-      while start < word.endIndex, let match = index.longestMatch(in: word, at: start) {
-        pieces.append(Found(id: match.id))
-        start = match.end
+  /// The same for text between tokens that stay whole.
+  private func visit(_ text: AlignedText, _ body: (Int32, Words, Range<Int>) -> Void) {
+    guard segmented else { return visitWords(text, body) }
+    let prepared = splitter.prepared(text)
+    for range in splitter.blankSeparated(prepared) {
+      var words = Words(capacity: 0)
+      words.text = prepared[range]
+      let all = 0..<range.count
+      if let match = trie.longestMatch(in: words.text.scalars, all), match.end == range.count {
+        body(match.id, words, all)
+      } else {
+        visitWords(words.text, body)
       }
-      if start == word.endIndex { return }
     }
-    pieces.removeLast(pieces.count - before)
-    var id = unknownID
+  }
+
+  private func visitWords(_ text: AlignedText, _ body: (Int32, Words, Range<Int>) -> Void) {
+    guard text.count > 0 else { return }
+    let words = splitter.words(of: text)
+    var pieces: [(id: Int32, range: Range<Int>)] = []
+    for range in words.ranges {
+      if range.count == 1 {
+        let node = trie.child(of: TokenTrie.root, words.text.scalars[range.lowerBound])
+        body(node.flatMap { trie.id(at: $0) } ?? -1, words, range)
+        continue
+      }
+      pieces.removeAll(keepingCapacity: true)
+      var start = range.lowerBound
+      var node: Int32? = TokenTrie.root
+      if range.count <= longestWord {
+        while start < range.upperBound, let first = node,
+          let match = trie.longestMatch(
+            in: words.text.scalars, start..<range.upperBound, from: first)
+        {
+          pieces.append((match.id, start..<match.end))
+          start = match.end
+          node = continued
+        }
+      }
+      if start == range.upperBound {
+        for piece in pieces { body(piece.id, words, piece.range) }
+      } else {
+        body(-1, words, range)
+      }
+    }
+  }
+
+  /// The id of a word of which no pieces can be made.
+  private func id(ofUnknown words: Words, _ range: Range<Int>) -> Int32 {
     // bert4keras looks the word up as a token, which a word beyond the limit may be.
-    if mode == .bert4keras, word.count > longestWord,
-      let whole = vocabulary.id(of: String(scalars: word))
-    {
-      id = whole
-    }
-    pieces.append(Found(id: id, unknownWord: word))
+    guard mode == .bert4keras, range.count > longestWord else { return unknownID }
+    return vocabulary.id(of: String(scalars: words.text.scalars[range])) ?? unknownID
   }
 }
 

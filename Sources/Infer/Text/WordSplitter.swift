@@ -13,10 +13,10 @@ struct WordSplitter: Sendable {
   }
 
   /// The words of `text`, normalized, in order.
-  func words(of text: [UInt32]) -> Words {
-    var words = Words()
+  func words(of text: AlignedText) -> Words {
+    var words = Words(capacity: text.count)
     switch mode {
-    case .bert4keras: splitAsBert4keras(text, into: &words)
+    case .bert4keras: splitAsBert4keras(normalized(text), into: &words)
     case .transformers: splitAsTransformers(text, into: &words)
     case .transformersLegacy: splitAsLegacy(text, into: &words)
     }
@@ -24,104 +24,150 @@ struct WordSplitter: Sendable {
     return words
   }
 
+  /// Text as it is when words between blanks are looked up.
+  func prepared(_ text: AlignedText) -> AlignedText {
+    guard mode == .transformers else { return normalized(text) }
+    var text = text
+    TextNormalizer.clean(&text, unicode)
+    if lowercase {
+      unicode.decompose(&text, .rust)
+      TextNormalizer.removeMarks(&text, unicode)
+      unicode.lower(&text, .rust)
+    }
+    return text
+  }
+
+  func blankSeparated(_ text: AlignedText) -> [Range<Int>] {
+    let blank: CharacterClasses = mode == .transformers ? .rustSpace : .space
+    return text.scalars.indices.split { unicode.classes(of: text.scalars[$0]).contains(blank) }
+      .map { $0.startIndex..<$0.endIndex }
+  }
+
+  /// bert4keras' `lowercase_and_normalize`, where it lowers case.
+  func normalized(_ text: AlignedText) -> AlignedText {
+    guard lowercase else { return text }
+    var text = text
+    unicode.lower(&text, .python)
+    strip(&text)
+    return text
+  }
+
   /// bert4keras: lower case, decomposition and marks first, then characters one by one.
-  private func splitAsBert4keras(_ text: [UInt32], into words: inout Words) {
-    for scalar in lowercase ? stripped(unicode.lowered(text, .python)) : text {
+  private func splitAsBert4keras(_ text: AlignedText, into words: inout Words) {
+    for (index, scalar) in text.scalars.enumerated() {
+      let span = text.spans[index]
+      if scalar < 0x80 {
+        switch scalar {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: words.append(scalar, span)
+        case 0x20, 0x09, 0x0a, 0x0d: words.endWord()
+        case 0x00...0x1f, 0x7f: continue
+        default: words.appendWord(scalar, span)
+        }
+        continue
+      }
+      if WordSplitter.isChinese(scalar) {
+        words.appendWord(scalar, span)
+        continue
+      }
       let classes = unicode.classes(of: scalar)
-      if isPunctuation(scalar, classes) || isChinese(scalar) {
-        words.appendWord(scalar)
-      } else if isBlank(scalar, classes) {
+      if classes.contains(.punctuation) {
+        words.appendWord(scalar, span)
+      } else if classes.contains(.separator) {
         words.endWord()
-      } else if scalar == 0 || scalar == 0xfffd || classes.contains(.control) {
+      } else if scalar == 0xfffd || classes.contains(.control) {
         continue
       } else if classes.contains(.space) {
         words.endWord()
       } else {
-        words.append(scalar)
+        words.append(scalar, span)
       }
     }
   }
 
+  /// Whether bert4keras' `rematch` leaves a character out.
+  func isDropped(_ scalar: UInt32) -> Bool {
+    scalar == 0 || scalar == 0xfffd || unicode.classes(of: scalar).contains(.control)
+  }
+
   /// Google's rules: clean, compose, then lower case and marks word by word.
-  private func splitAsLegacy(_ text: [UInt32], into words: inout Words) {
-    var cleaned: [UInt32] = []
-    cleaned.reserveCapacity(text.count)
-    for scalar in text {
+  private func splitAsLegacy(_ text: AlignedText, into words: inout Words) {
+    var cleaned = AlignedText()
+    cleaned.scalars.reserveCapacity(text.count)
+    cleaned.spans.reserveCapacity(text.count)
+    for (index, scalar) in text.scalars.enumerated() {
       let classes = unicode.classes(of: scalar)
+      let span = text.spans[index]
       if isBlank(scalar, classes) {
-        cleaned.append(0x20)
+        cleaned.append(0x20, span)
       } else if scalar == 0 || scalar == 0xfffd || classes.contains(.other) {
         continue
-      } else if isChinese(scalar) {
-        WordSplitter.append(spaced: scalar, to: &cleaned)
+      } else if WordSplitter.isChinese(scalar) {
+        cleaned.append(0x20, span)
+        cleaned.append(scalar, span)
+        cleaned.append(0x20, span)
       } else {
-        cleaned.append(scalar)
+        cleaned.append(scalar, span)
       }
     }
-    let composed = unicode.composed(cleaned)
-    for word in composed.split(whereSeparator: { unicode.classes(of: $0).contains(.space) }) {
+    unicode.compose(&cleaned, .python)
+    let spaces = { unicode.classes(of: cleaned.scalars[$0]).contains(.space) }
+    for range in cleaned.scalars.indices.split(whereSeparator: spaces) {
       words.endWord()
-      if special.contains(where: { word.elementsEqual($0) }) {
+      var word = cleaned[range.startIndex..<range.endIndex]
+      if special.contains(word.scalars) {
         // One that only cleaning made: it is kept, and looked up as a word.
-        for scalar in word { words.append(scalar) }
+        for (scalar, span) in zip(word.scalars, word.spans) { words.append(scalar, span) }
         continue
       }
-      for scalar in lowercase ? stripped(unicode.lowered(Array(word), .python)) : Array(word) {
+      if lowercase {
+        unicode.lower(&word, .python)
+        strip(&word)
+      }
+      for (scalar, span) in zip(word.scalars, word.spans) {
         if isPunctuation(scalar, unicode.classes(of: scalar)) {
-          words.appendWord(scalar)
+          words.appendWord(scalar, span)
         } else {
-          words.append(scalar)
+          words.append(scalar, span)
         }
       }
     }
   }
 
   /// The `tokenizers` package: clean, strip, lower case; then split at blanks and punctuation.
-  private func splitAsTransformers(_ text: [UInt32], into words: inout Words) {
-    var cleaned: [UInt32] = []
-    cleaned.reserveCapacity(text.count)
-    for scalar in text {
-      let classes = unicode.classes(of: scalar)
-      if classes.contains(.rustRemoved) { continue }
-      if classes.contains(.rustBlank) {
-        cleaned.append(0x20)
-      } else if isChinese(scalar), !(0x2b820..<0x2b920).contains(scalar) {
-        // The package's list of ideographs lacks those 256.
-        WordSplitter.append(spaced: scalar, to: &cleaned)
-      } else {
-        cleaned.append(scalar)
+  private func splitAsTransformers(_ text: AlignedText, into words: inout Words) {
+    let text = prepared(text)
+    // Blanks around ideographs are as good as words of their own, for no step makes or joins one.
+    for (index, scalar) in text.scalars.enumerated() {
+      let span = text.spans[index]
+      if scalar < 0x80 {
+        switch scalar {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: words.append(scalar, span)
+        case 0x21...0x7e: words.appendWord(scalar, span)
+        case 0x09...0x0d, 0x20: words.endWord()
+        default: words.append(scalar, span)
+        }
+        continue
       }
-    }
-    if lowercase {
-      cleaned = unicode.decomposed(cleaned, .rust).filter {
-        !unicode.classes(of: $0).contains(.rustMark)
+      if TextNormalizer.isChinese(scalar) {
+        words.appendWord(scalar, span)
+        continue
       }
-      cleaned = unicode.lowered(cleaned, .rust)
-    }
-    for scalar in cleaned {
       let classes = unicode.classes(of: scalar)
       if classes.contains(.rustSpace) {
         words.endWord()
       } else if classes.contains(.rustPunctuation) {
-        words.appendWord(scalar)
+        words.appendWord(scalar, span)
       } else {
-        words.append(scalar)
+        words.append(scalar, span)
       }
     }
   }
 
-  private static func append(spaced scalar: UInt32, to text: inout [UInt32]) {
-    text.append(0x20)
-    text.append(scalar)
-    text.append(0x20)
-  }
-
   /// Decomposed and without nonspacing marks, by Python's tables.
-  private func stripped(_ text: [UInt32]) -> [UInt32] {
-    guard text.contains(where: { $0 >= 0x80 }) else { return text }
-    return unicode.decomposed(text, .python).filter {
-      $0 < 0x80 || !unicode.classes(of: $0).contains(.mark)
-    }
+  private func strip(_ text: inout AlignedText) {
+    guard text.scalars.contains(where: { $0 >= 0x80 }) else { return }
+    unicode.decompose(&text, .python)
+    text.compactMap { $0 >= 0x300 && unicode.classes(of: $0).contains(.mark) ? nil : $0 }
   }
 
   private func isBlank(_ scalar: UInt32, _ classes: CharacterClasses) -> Bool {
@@ -129,6 +175,10 @@ struct WordSplitter: Sendable {
     case 0x20, 0x09, 0x0a, 0x0d: true
     default: classes.contains(.separator)
     }
+  }
+
+  func isPunctuation(_ scalar: UInt32) -> Bool {
+    isPunctuation(scalar, unicode.classes(of: scalar))
   }
 
   /// Every ASCII character that is neither letter nor digit, and Unicode's punctuation.
@@ -140,7 +190,7 @@ struct WordSplitter: Sendable {
   }
 
   /// The blocks of Chinese characters as Google's code lists them; Kana and Hangul are not there.
-  private func isChinese(_ scalar: UInt32) -> Bool {
+  static func isChinese(_ scalar: UInt32) -> Bool {
     switch scalar {
     case 0x4e00...0x9fff, 0x3400...0x4dbf, 0x20000...0x2a6df, 0x2a700...0x2b73f,
       0x2b740...0x2b81f, 0x2b820...0x2ceaf, 0xf900...0xfaff, 0x2f800...0x2fa1f:
@@ -152,20 +202,26 @@ struct WordSplitter: Sendable {
 
 /// Words gathered one character at a time.
 struct Words {
-  var scalars: [UInt32] = []
+  var text = AlignedText()
   var ranges: [Range<Int>] = []
   private var start = 0
 
-  mutating func append(_ scalar: UInt32) { scalars.append(scalar) }
-
-  mutating func endWord() {
-    if start < scalars.count { ranges.append(start..<scalars.count) }
-    start = scalars.count
+  init(capacity: Int) {
+    text.scalars.reserveCapacity(capacity)
+    text.spans.reserveCapacity(capacity)
+    ranges.reserveCapacity(capacity)
   }
 
-  mutating func appendWord(_ scalar: UInt32) {
+  mutating func append(_ scalar: UInt32, _ span: AlignedText.Span) { text.append(scalar, span) }
+
+  mutating func endWord() {
+    if start < text.count { ranges.append(start..<text.count) }
+    start = text.count
+  }
+
+  mutating func appendWord(_ scalar: UInt32, _ span: AlignedText.Span) {
     endWord()
-    append(scalar)
+    append(scalar, span)
     endWord()
   }
 }

@@ -91,13 +91,13 @@ struct TaskContext {
     self.options = options
     self.threads = threads
     model = try opening.model()
-    guard let vocabulary = opening.vocabulary else {
+    guard let vocabulary = opening.tokenizer else {
       throw CheckpointError(
         .mismatch, .file(opening.checkpoint.path), "has no vocabulary beside it",
         hint: "give --vocab FILE")
     }
     tokenization = try Tokenization(
-      vocabularyPath: vocabulary, model: model, lowercase: !options.text.cased,
+      options.text.source(vocabulary), model: model, kind: options.text.kind.tokenizer,
       maxLength: options.text.maxLength, long: options.text.long)
   }
 

@@ -24,22 +24,6 @@ struct TaskOptions: ParsableArguments {
   }
 }
 
-/// How text becomes a model's inputs.
-struct TextOptions: ParsableArguments {
-  @Flag(help: "Keep upper case and accents of text.") var cased = false
-  @Option(help: "The most tokens of a text, special ones too (default: the model's positions).")
-  var maxLength: Int?
-  @Option(help: "A text that is longer: error, truncate or hierarchical (positions).")
-  var long = Tokenization.LongText.error
-  @Option(help: "Attention mask: bidirectional, causal or unilm.") var mask: AttentionMaskKind?
-
-  func validate() throws {
-    guard maxLength.map({ $0 > 0 }) ?? true else {
-      throw ValidationError("--max-length must be positive.")
-    }
-  }
-}
-
 /// How `generate` and its like choose tokens.
 struct DecodingOptions: ParsableArguments {}
 
