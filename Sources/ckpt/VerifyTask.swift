@@ -40,7 +40,7 @@ extension Verify {
   ) throws -> (RunnableModel, RunnableModel, TextInputs) {
     let context = try TaskContext(first, tasks, threads: threads)
     let other =
-      second.vocabulary == nil ? nil : try TaskContext(second, tasks, threads: threads)
+      second.tokenizer == nil ? nil : try TaskContext(second, tasks, threads: threads)
     let source = try reading.source(text, isPaired: false)
     var encodings: [Encoding] = []
     var longest = 0

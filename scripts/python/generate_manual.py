@@ -24,10 +24,11 @@ EXAMPLES = {
              'ckpt show model.h5 embeddings.token --hist -o histogram.png'],
     'ls': ["ckpt ls model.h5 'layers.*.norm.*' --canonical --stats"],
     'convert': ['ckpt convert albert.h5 out --to huggingface --apply untie', 'ckpt convert model.h5 model.safetensors --dtype f16'],
-    'verify': ['ckpt verify model.h5 out --per-layer'],
+    'verify': ['ckpt verify model.h5 out --per-layer', 'ckpt verify model.h5 out --task classify --text-file reviews.txt'],
     'tokenize': ["ckpt tokenize model.h5 '今天天气不错。'", 'ckpt tokenize spiece.model --ids-only --text-file lines.txt',
                  'ckpt tokenize model.h5 --decode 101 791 102'],
-    'run': ["ckpt run model.h5 --task fill-mask '今天[MASK]气不错。'"],
+    'run': ["ckpt run model.h5 --task fill-mask '今天[MASK]气不错。'",
+            'ckpt run model.h5 --task encode --pooling mean --normalize --text-file texts.txt --outputs vectors.npy'],
 }
 
 

@@ -5,7 +5,7 @@ public struct Tokenization: Sendable {
   public let tokenizer: any Tokenizer
   /// What is odd about the vocabulary.
   public let warnings: [String]
-  /// The most tokens that a text may have; `nil` where positions have no table.
+  /// The most tokens that a text may have; `nil` for any number.
   public let limit: Int?
   /// What becomes of a text that is longer.
   public let long: LongText
