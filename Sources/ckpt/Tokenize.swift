@@ -178,7 +178,9 @@ struct Tokenize: ParsableCommand, JSONCommand {
   }
 
   private func decoded(_ input: TaskInput, _ tokenizer: any Infer.Tokenizer) throws -> [String] {
-    let isSeparator = { (character: Character) in " ,\t[]".contains(character) }
+    let isSeparator = { (character: Character) in
+      character.isWhitespace || ",[]".contains(character)
+    }
     let ids = try input.text.split(whereSeparator: isSeparator).map { word in
       guard let id = Int32(word) else {
         throw InferError(.input, "\"\(word)\"", "is no id")
