@@ -90,19 +90,22 @@ import Testing
       decoding.temperature = setting["temperature"]?.double ?? 1
       decoding.topK = setting["topk"]?.int
       decoding.topP = setting["topp"]?.double
-      (decoding.samples, decoding.maxNewTokens, decoding.seed) = (20_000, 2, 5)
-      let prompt = Prompt(
-        tokens: ids(setting["ids"]), segments: ids(setting["segments"]), targetSegment: 1)
-      let drawn = try trained.decode(decoding, [DecodingRequest(prompt, history: [])])[0].map(\.ids)
+      (decoding.samples, decoding.maxNewTokens, decoding.seed) = (20_000, 1, 5)
+      func drawn(after targets: [Int32]) throws -> [Int32] {
+        let prompt = Prompt(
+          tokens: ids(setting["ids"]), segments: ids(setting["segments"]), targets: targets,
+          targetSegment: 1)
+        return try trained.decode(decoding, [DecodingRequest(prompt, history: targets)])[0]
+          .map { $0.ids[0] }
+      }
       func cells(_ json: JSON?) -> [(id: Int32, probability: Double)] {
         json?.array?.compactMap { cell in
           cell["id"]?.int.flatMap { id in cell["probability"]?.double.map { (Int32(id), $0) } }
         } ?? []
       }
-      expect(drawn.map { $0[0] }, from: cells(setting["first"]))
+      expect(try drawn(after: []), from: cells(setting["first"]))
       for second in setting["second"]?.members ?? [] {
-        let token = Int32(second.key) ?? -1
-        expect(drawn.filter { $0[0] == token }.map { $0[1] }, from: cells(second.value))
+        expect(try drawn(after: [Int32(second.key) ?? -1]), from: cells(second.value))
       }
     }
   }

@@ -176,7 +176,7 @@ def check_samples(kind, seed, options, settings):
     require(len(answers) == draws, '%d draws' % len(answers))
     begin = [0] if kind == 't5' else []
     first = distribution(made, row, begin, **settings)
-    token = max((token for token in first if token != end), key=first.get)
+    token = max((token for token in first if token not in (end, PAD)), key=first.get)  # the library hides a [PAD] from attention
     reports = []
     for name, counts, wanted in [
             ('first', collections.Counter(answer['ids'][0] for answer in answers), first),

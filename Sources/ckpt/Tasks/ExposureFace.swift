@@ -55,7 +55,7 @@ struct ExposureFace: TaskFace {
       let output = Output(overwrite: overwrite, inputs: context.opening.inputs)
       try output.file(path).write(try view.png(), at: 0)
       try output.commit(durable: false)
-      lines.append("wrote \(path): accuracy above, mean log p below")
+      lines.append("wrote \(path): accuracy above, mean log p below; blue forced, orange free")
     }
     return (view.json + [.init("image", context.outputs.map { .string($0.path) } ?? .null)], lines)
   }
