@@ -75,9 +75,10 @@ let package = Package(
     .target(name: "CStatistics", cSettings: strictC),
     // Vector kernels that choose their instruction set at run time.
     .target(name: "CKernels", cSettings: strictC),
-    // The sentencepiece library, opened when it is first needed.
+    // The sentencepiece library, which is C++.
     .target(
-      name: "CSentencePiece", cxxSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)]),
+      name: "CSentencePiece", cxxSettings: [.enableWarning("all"), .treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("sentencepiece")]),
 
     .target(
       name: "Checkpoint",

@@ -7,7 +7,10 @@ extension Verify {
   func compareAnswers<Face: TaskFace>(
     _: Face.Type, _ first: Opening, _ second: Opening
   ) throws {
-    let contexts = try [first, second].map { try TaskContext($0, tasks, threads: threads) }
+    let source = try TaskContext(first, tasks, threads: threads)
+    let contexts = [
+      source, try TaskContext(second, tasks, threads: threads, customs: source.customs),
+    ]
     if !output.quiet {
       for (context, name) in zip(contexts, ["the first", "the second"]) {
         for warning in context.tokenization.warnings {
@@ -21,9 +24,9 @@ extension Verify {
     if let atol { tolerance.absolute = atol }
     var verification = try AnswerVerification(
       Face(contexts[0]).task, Face(contexts[1]).task, batch: tasks.batch, options: tolerance)
-    let source = try reading.source(text, isPaired: Face.takesPairs(tasks))
-    let progress = TaskProgress(Face.name, source, quiet: output.quiet)
-    try verification({ try source.next() }, progress: progress.update)
+    let texts = try reading.source(text, isPaired: Face.takesPairs(tasks))
+    let progress = TaskProgress(Face.name, texts, quiet: output.quiet)
+    try verification({ try texts.next() }, progress: progress.update)
     let report = AnswerReport(task: Face.name, verification.result, tolerance)
     if output.json {
       print(report.json.pretty)

@@ -175,12 +175,7 @@ import Testing
     #expect(again.code == 64)
   }
 
-  /// Segmenters that were trained with bert4keras, where they are there.
-  private static let trained = ["cws-crf", "cws-memm"].filter {
-    Paths.isFile(Fixtures.path("trained", $0, "answers.json"))
-  }
-
-  @Test(arguments: trained)
+  @Test(arguments: ["cws-crf", "cws-memm"])
   func `a trained segmenter gives bert4keras' labels, scores and words`(_ name: String) throws {
     let expected = try JSON(
       parsing: File.contents(of: Fixtures.path("trained", name, "answers.json")))

@@ -1,5 +1,4 @@
 import Checkpoint
-import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -25,10 +24,6 @@ import Testing
     ) throws -> [[Generated]] { try Decoder(decoding)(requests, on: steps) }
   }
 
-  static func isThere(_ name: String) -> Bool {
-    FileManager.default.fileExists(atPath: Fixtures.folder + "/trained/\(name)/answers.json")
-  }
-
   private func ids(_ json: JSON?) -> [Int32] {
     json?.array?.compactMap { $0.int.map(Int32.init) } ?? []
   }
@@ -37,9 +32,7 @@ import Testing
 
   // MARK: bert4keras, UniLM
 
-  @Test(
-    .enabled(if: isThere("unilm-next")),
-    arguments: ["greedy", "beam", "beam_minlen", "beam_min_ends"])
+  @Test(arguments: ["greedy", "beam", "beam_minlen", "beam_min_ends"])
   func `a UniLM BERT writes what bert4keras' decoder writes`(_ mode: String) throws {
     let trained = try Trained("unilm-next", mask: .unilm)
     let texts = try #require(trained.answers["texts"]?.array)
@@ -67,7 +60,7 @@ import Testing
     #expect(found.count >= 40)
   }
 
-  @Test(.enabled(if: isThere("unilm-next")))
+  @Test
   func `a UniLM BERT judges targets as bert4keras' model does`() throws {
     let trained = try Trained("unilm-next", mask: .unilm)
     let scores = try #require(trained.answers["scores"]?.array)
@@ -82,7 +75,7 @@ import Testing
     try expect(rows, trained.model, scores.map { numbers($0["scores"]) })
   }
 
-  @Test(.enabled(if: isThere("unilm-next")))
+  @Test
   func `a UniLM BERT draws what bert4keras' random_sample draws`() throws {
     let trained = try Trained("unilm-next", mask: .unilm)
     for setting in try #require(trained.answers["sampling"]?.array) {
@@ -112,7 +105,7 @@ import Testing
 
   // MARK: transformers, GPT2
 
-  @Test(.enabled(if: isThere("gpt2-reviews")))
+  @Test
   func `a GPT2 writes what transformers' generate writes`() throws {
     let trained = try Trained("gpt2-reviews")
     let texts = try #require(trained.answers["texts"]?.array)
@@ -137,7 +130,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: isThere("gpt2-reviews")))
+  @Test
   func `a GPT2 judges texts as transformers' does`() throws {
     let trained = try Trained("gpt2-reviews")
     let scores = try #require(trained.answers["scores"]?.array)
@@ -149,8 +142,7 @@ import Testing
     try expect(rows, trained.model, scores.map { numbers($0["log_likelihoods"]) })
   }
 
-  @Test(
-    .enabled(if: isThere("gpt2-reviews")), arguments: ["temperature", "top_k", "top_p", "all"])
+  @Test(arguments: ["temperature", "top_k", "top_p", "all"])
   func `a GPT2 draws from the distributions of transformers' warpers`(_ name: String) throws {
     let trained = try Trained("gpt2-reviews")
     let sampling = try #require(trained.answers["sampling"])
@@ -177,7 +169,7 @@ import Testing
 
   // MARK: transformers, T5
 
-  @Test(.enabled(if: isThere("t5-segment")))
+  @Test
   func `a T5 writes what transformers' generate writes`() throws {
     let trained = try Trained("t5-segment")
     let texts = try #require(trained.answers["texts"]?.array)
@@ -191,7 +183,7 @@ import Testing
       Prompt(tokens: source, segments: source.map { _ in 0 }, targets: [start]), history: [start])
   }
 
-  @Test(.enabled(if: isThere("t5-segment")))
+  @Test
   func `a T5 judges targets as transformers' does`() throws {
     let trained = try Trained("t5-segment")
     let scores = try #require(trained.answers["scores"]?.array)
@@ -202,7 +194,7 @@ import Testing
     try expect(rows, trained.model, scores.map { numbers($0["log_likelihoods"]) })
   }
 
-  @Test(.enabled(if: isThere("t5-segment")))
+  @Test
   func `a T5's exposure bias is what transformers' numbers give`() throws {
     let trained = try Trained("t5-segment")
     let exposure = try #require(trained.answers["exposure"])

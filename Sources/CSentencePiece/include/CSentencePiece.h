@@ -1,7 +1,4 @@
 // The sentencepiece library behind C functions; no exception crosses them.
-//
-// The library is opened when a model is first loaded, not linked: commands that read no text start as fast as before, and
-// what is installed runs where the library is not.
 #ifndef CSENTENCEPIECE_H
 #define CSENTENCEPIECE_H
 
@@ -16,10 +13,8 @@ typedef struct ckpt_sentencepiece ckpt_sentencepiece;
 
 enum {
   CKPT_SENTENCEPIECE_OK = 0,
-  // libsentencepiece.so.0 is not there, or lacks what is needed.
-  CKPT_SENTENCEPIECE_NO_LIBRARY = 1,
   // The library does not take the model, or the text.
-  CKPT_SENTENCEPIECE_REFUSED = 2,
+  CKPT_SENTENCEPIECE_REFUSED = 1,
 };
 
 // Loads a model from the bytes of its file.

@@ -125,11 +125,7 @@ private final class Library: @unchecked Sendable {
       ckpt_sentencepiece_load($0.baseAddress, $0.count, &model)
     }
     guard status == CKPT_SENTENCEPIECE_OK, let model else {
-      throw status == CKPT_SENTENCEPIECE_NO_LIBRARY
-        ? InferError(
-          .unsupported, path, "needs the sentencepiece library, which is not installed",
-          hint: "apt-get install libsentencepiece0")
-        : InferError(.input, path, "is refused by the sentencepiece library")
+      throw InferError(.input, path, "is refused by the sentencepiece library")
     }
     self.model = model
   }

@@ -90,10 +90,11 @@ struct DecodingOptions: ParsableArguments {
 extension TaskOptions {
   /// How tokens are chosen.
   ///
+  /// - Parameter customs: the dialect whose library decides what was left open.
   /// - Throws: when an option is not one of the rule's.
-  func decoding(_ prompting: Prompting, dialect: String) throws -> Decoding {
+  func decoding(_ prompting: Prompting, customs: String) throws -> Decoding {
     let own: Decoding.Rule =
-      ["bert4keras", "keras-bert", "google"].contains(dialect) ? .bert4keras : .transformers
+      ["bert4keras", "keras-bert", "google"].contains(customs) ? .bert4keras : .transformers
     var decoding = Decoding(decoding.beamRule ?? own, ends: prompting.ends)
     let given = self.decoding
     let isDrawn = given.samples != nil || topK != nil || given.topP != nil

@@ -19,7 +19,7 @@ struct ExposureFace: TaskFace {
     }
     let (model, notes) = try context.generator()
     let prompting = try context.prompting(model)
-    let decoding = try context.options.decoding(prompting, dialect: context.model.dialect)
+    let decoding = try context.options.decoding(prompting, customs: context.customs)
     guard decoding.beams == 1, decoding.samples == 0 else {
       throw ValidationError("exposure runs greedily: without --beams, --samples, --top-k, --top-p.")
     }

@@ -12,7 +12,7 @@ struct GenerateFace: TaskFace {
   init(_ context: TaskContext) throws {
     let (model, notes) = try context.generator()
     let prompting = try context.prompting(model)
-    let decoding = try context.options.decoding(prompting, dialect: context.model.dialect)
+    let decoding = try context.options.decoding(prompting, customs: context.customs)
     task = try Generate(
       model, prompting, decoding, cached: !context.options.decoding.noCache,
       threads: context.threads)

@@ -12,7 +12,7 @@ struct GibbsFace: TaskFace {
     let model = try context.runnable()
     let prompting = try context.prompting(model)
     let given = context.options.decoding
-    let decoding = try context.options.decoding(prompting, dialect: context.model.dialect)
+    let decoding = try context.options.decoding(prompting, customs: context.customs)
     var options = Gibbs.Options(sampler: Sampler(decoding))
     options.samples = given.samples ?? 1
     options.sweeps = given.sweeps

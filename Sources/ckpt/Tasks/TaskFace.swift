@@ -83,19 +83,22 @@ struct TaskContext {
   let tokenization: Tokenization
   let options: TaskOptions
   let threads: Int?
+  /// The dialect whose library decides what the options leave open: of two models, the first one's.
+  let customs: String
   /// Where arrays go, if they were asked for.
   let outputs: (path: String, overwrite: Bool)?
 
   /// - Throws: when there is no vocabulary, or it does not go with the model.
   init(
     _ opening: Opening, _ options: TaskOptions, threads: Int?,
-    outputs: (path: String, overwrite: Bool)? = nil
+    customs: String? = nil, outputs: (path: String, overwrite: Bool)? = nil
   ) throws {
     self.opening = opening
     self.outputs = outputs
     self.options = options
     self.threads = threads
     model = try opening.model()
+    self.customs = customs ?? model.dialect
     guard let vocabulary = opening.tokenizer else {
       throw CheckpointError(
         .mismatch, .file(opening.checkpoint.path), "has no vocabulary beside it",
