@@ -30,7 +30,6 @@ struct Verify: ParsableCommand, JSONCommand {
   var rtol: Double?
   @Flag(help: "Show every value.") var perLayer = false
   @Option(help: "Let the Float64 reference judge every value: f64.") var reference: Judge?
-  @Option(help: "Seed of the probes.") var seed: UInt64 = 1
   @Option(help: "Threads.") var threads: Int?
   @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
@@ -74,7 +73,7 @@ struct Verify: ParsableCommand, JSONCommand {
       } else {
         probes = Probes.text(
           for: configuration.common(with: result.architecture.configuration),
-          of: source.architecture.family, seed: seed)
+          of: source.architecture.family, seed: tasks.decoding.seed)
       }
     }
     var how = VerificationOptions()

@@ -44,7 +44,7 @@ struct DecodingOptions: ParsableArguments {
   @Option(
     help: "Draw from the likeliest tokens whose probabilities sum up to this.")
   var topP: Double?
-  @Option(help: "The seed of everything that is drawn.") var seed: UInt64 = 0
+  @Option(help: "The seed of everything that is drawn, probes of verify too.") var seed: UInt64 = 0
   @Option(help: "Logits of tokens that stand there already are made smaller by this factor.")
   var repetitionPenalty = 1.0
   @Option(help: "No n-gram of this size twice.") var noRepeatNgram = 0
