@@ -21,3 +21,5 @@ echo "== ls and ls --stats beside reading the bytes, Python, h5ls and modelinfo"
 PYTHON=.venv/torch/bin/python Benchmarks/inspect.sh
 echo "== text to ids beside the tokenizers package"
 PYTHON=.venv/torch/bin/python Benchmarks/tokenize.sh
+echo "== best paths of a CRF beside bert4keras' decoder and torchcrf"
+KERAS=.venv/keras2/bin/python PYTHON=.venv/torch/bin/python Benchmarks/viterbi.sh
