@@ -37,6 +37,10 @@ struct Tokenize: ParsableCommand, JSONCommand {
     guard !(decode && idsOnly), decode || !skipSpecial else {
       throw ValidationError("--ids-only is for text, --skip-special for --decode.")
     }
+    guard !decode || !noSpecial && maxLength == nil && reading.pairs == nil else {
+      throw ValidationError(
+        "--decode takes ids as they are: without --no-special, --max-length or --pairs.")
+    }
     guard maxLength.map({ $0 > 0 }) ?? true else {
       throw ValidationError("--max-length must be positive.")
     }
@@ -221,18 +225,6 @@ struct TokenizedText {
     }
   }
 
-  private func text(_ source: Encoding.Source) -> String {
-    let scalars = (source.text == 0 ? input.text : input.pair ?? "").unicodeScalars
-    let start =
-      scalars.index(
-        scalars.startIndex, offsetBy: source.range.lowerBound, limitedBy: scalars.endIndex)
-      ?? scalars.endIndex
-    let end =
-      scalars.index(start, offsetBy: source.range.count, limitedBy: scalars.endIndex)
-      ?? scalars.endIndex
-    return String(scalars[start..<end])
-  }
-
   var json: JSON {
     var json = JSON.object([.init("text", .string(input.text))])
     if let pair = input.pair { json.set("pair", .string(pair)) }
@@ -260,11 +252,17 @@ struct TokenizedText {
   func lines(_ terminal: Terminal) -> [String] {
     var table = Table(
       [.left, .right, .right, .left], header: ["token", "id", "offsets", "text"], names: [0, 3])
+    let texts = [input.text, input.pair ?? ""].map { Array($0.unicodeScalars) }
     for row in rows {
+      var part = String.UnicodeScalarView()
+      if let source = row.source {
+        let scalars = texts[source.text]
+        part.append(contentsOf: scalars[source.range.clamped(to: scalars.indices)])
+      }
       let range = row.source?.range
       table.add(
         row.token, "\(row.id)", range.map { "\($0.lowerBound)–\($0.upperBound)" } ?? "",
-        row.source.map(text) ?? "")
+        String(part))
     }
     return [terminal.bold(Text.printable(marked))]
       + table.lines(terminal, columns: terminal.columns)

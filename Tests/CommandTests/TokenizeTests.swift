@@ -24,7 +24,9 @@ import Testing
     let text = try Command.run("tokenize", vocabulary, "--decode", "--skip-special", ids.output)
     #expect(text.output == "hello world\n", "\(text.errors)")
     #expect(try Command.run("tokenize", vocabulary, "--decode", "99999999").code == 2)
-    #expect(try Command.run("tokenize", vocabulary, "--decode", "--ids-only", "1").code == 64)
+    for flag in ["--ids-only", "--no-special", "--max-length=3"] {
+      #expect(try Command.run("tokenize", vocabulary, "--decode", flag, "1").code == 64)
+    }
   }
 
   @Test func `a line that is not UTF-8 is reported, and the rest goes on`() throws {

@@ -49,6 +49,90 @@ import Testing
     }
   }
 
+  /// tokenizer_config.json and the ids that transformers 5's `BertTokenizer` makes of one text.
+  static let configurations: [(json: String, ids: [Int32], decoded: String)] = [
+    ("{}", [2, 5, 9, 12, 15, 16, 18, 17, 13, 4, 18, 3], "cafe 天 气 into < x > in x"),
+    (
+      #"{"strip_accents": false}"#, [2, 6, 9, 12, 15, 16, 18, 17, 13, 4, 18, 3],
+      "café 天 气 into < x > in x"
+    ),
+    (
+      #"{"do_lower_case": false, "strip_accents": true}"#,
+      [2, 1, 9, 12, 15, 16, 18, 17, 13, 4, 18, 3], "天 气 into < x > in x"
+    ),
+    (
+      #"{"tokenize_chinese_chars": false}"#, [2, 5, 10, 15, 16, 18, 17, 13, 4, 18, 3],
+      "cafe 天气 into < x > in x"
+    ),
+    (
+      #"{"extra_special_tokens": ["<x>", "天气"]}"#, [2, 5, 10, 15, 19, 13, 4, 18, 3],
+      "cafe into in x"
+    ),
+    (
+      #"{"additional_special_tokens": ["<x>"]}"#, [2, 5, 9, 12, 15, 19, 13, 4, 18, 3],
+      "cafe 天 气 into in x"
+    ),
+    (
+      #"{"cls_token": "in", "sep_token": "<sep>"}"#,
+      [13, 5, 9, 12, 13, 1, 16, 18, 17, 13, 4, 18, 19], "cafe 天 气 < x > x"
+    ),
+    (
+      #"{"added_tokens_decoder": {"2147483647": {"content": "Café", "normalized": true}, "#
+        + #""40": {"content": "in", "single_word": true, "special": true}}}"#,
+      [2, 7, 9, 12, 15, 16, 18, 17, 13, 4, 18, 3], "cafe 天 气 into < x > x"
+    ),
+  ]
+
+  @Test(arguments: configurations)
+  func `a configured BertTokenizer is the original library's`(
+    json: String, ids: [Int32], decoded: String
+  ) throws {
+    let folder = try TemporaryFolder()
+    let tokens =
+      "[PAD] [UNK] [CLS] [SEP] [MASK] cafe café Café CAFÉ 天 天气 ##气 气 in ##to into < > x"
+    let path = try folder.file(
+      "vocab.txt", Array((tokens.split(separator: " ").joined(separator: "\n") + "\n").utf8))
+    _ = try folder.file("tokenizer_config.json", Array(json.utf8))
+    let tokenizer = try BERTKind().tokenizer(TokenizerSource(path: path))
+    let encoding = try tokenizer.encoding("Café 天气 into<x> in [MASK] x")
+    #expect(encoding.ids == ids)
+    #expect(encoding.segments == ids.map { _ in 0 })
+    #expect(tokenizer.text(of: ids, skippingSpecial: true) == decoded)
+  }
+
+  @Test func `a mask takes the blanks that its configuration gives it`() throws {
+    let folder = try TemporaryFolder()
+    for (name, file) in [("vocab.json", "bytes.vocab.json"), ("merges.txt", "bytes.merges.txt")] {
+      _ = try folder.file(name, File.contents(of: TokenizerKindTests.folder + file))
+    }
+    let mask = #"{"content": "<mask>", "lstrip": true, "normalized": false, "special": true}"#
+    _ = try folder.file("tokenizer_config.json", Array("{\"mask_token\": \(mask)}".utf8))
+    let tokenizer = try RoBERTaKind().tokenizer(
+      TokenizerSource(path: Paths.join(folder.path, "vocab.json")))
+    let pieces = tokenizer.pieces("a <mask>")
+    #expect(pieces.map(\.token) == ["a", "<mask>"])
+    #expect(pieces.last?.id == tokenizer.special.mask)
+    // Where no id is left, that is said.
+    _ = try folder.file("vocab.json", Array("{\"<s>\": 2147483647}".utf8))
+    _ = try folder.file("merges.txt", [])
+    #expect(throws: (any Error).self) {
+      try RoBERTaKind().tokenizer(TokenizerSource(path: Paths.join(folder.path, "vocab.json")))
+    }
+  }
+
+  @Test func `what a kind has no use for is refused`() throws {
+    for kind in ["gpt2", "t5", "tokenizer-json", "albert"] {
+      let path = TokenizerKindTests.folder + (TokenizerKindTests.files[kind] ?? "")
+      let source = try TokenizerSource(path: path, segmented: true)
+      #expect(throws: CheckpointError.self, "\(kind)") {
+        try TokenizerKindRegistry.named(kind).tokenizer(source)
+      }
+    }
+    let cased = try TokenizerSource(
+      path: TokenizerKindTests.folder + "t5.spiece.model", lowercase: false)
+    #expect(throws: CheckpointError.self) { try T5Kind().tokenizer(cased) }
+  }
+
   @Test func `the sentencepiece library's pieces cover the text in code points`() throws {
     let tokenizer = try SentencePiece(
       contentsOf: TokenizerKindTests.folder + "albert.spiece.model")

@@ -10,7 +10,7 @@ public struct SentencePiece: Tokenizer {
   private let table: TokenTable
   private let unknownID: Int32
 
-  /// - Throws: ``CheckpointError`` when the file is no model, ``InferError`` when the library is not installed or
+  /// - Throws: ``CheckpointError`` when the file is no model, ``InferError`` when the library
   ///   refuses it.
   public init(contentsOf path: String) throws {
     let model = try SentencePieceModel(contentsOf: path)

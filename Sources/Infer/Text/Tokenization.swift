@@ -97,9 +97,10 @@ public struct Tokenization: Sendable {
 
   /// The pieces of a text in which a token may be spelled.
   private func pieces(_ text: String, keeping special: Int32?) -> [Piece] {
-    guard let special, let spelling = tokenizer.token(of: special), text.contains(spelling) else {
-      return tokenizer.pieces(text)
-    }
+    // What finds the token by itself also knows what becomes of the blanks around it.
+    guard let special, let spelling = tokenizer.token(of: special), text.contains(spelling),
+      tokenizer.ids(spelling) != [special]
+    else { return tokenizer.pieces(text) }
     var pieces: [Piece] = []
     var offset = 0
     let length = spelling.unicodeScalars.count

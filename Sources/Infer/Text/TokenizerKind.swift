@@ -28,6 +28,28 @@ public struct TokenizerSource: Sendable {
     }
   }
 
+  /// What may be said of text that a kind of tokenizer has no use for.
+  enum Wish {
+    case letterCase
+    case segmented
+  }
+
+  /// - Throws: ``CheckpointError`` of kind `usage` where one of these has been said.
+  func refuse(_ wishes: Wish..., for kind: String) throws(CheckpointError) {
+    for wish in wishes {
+      let (isSaid, flag) =
+        switch wish {
+        case .letterCase: (lowercase != nil, lowercase == true ? "--uncased" : "--cased")
+        case .segmented: (segmented, "--segmented")
+        }
+      guard !isSaid else {
+        throw CheckpointError(
+          .usage, Place(member: flag), "is nothing that the tokenizer \(kind) goes by",
+          hint: "leave it out, or say another kind: --tokenizer KIND")
+      }
+    }
+  }
+
   /// How the libraries name their files.
   public enum Form: Sendable {
     /// A token a line.

@@ -69,45 +69,92 @@ struct BytePairFiles {
   }
 }
 
+extension AddedTokens.Token {
+  /// A token as tokenizer_config.json gives it: its text, or an object with that as `content` and with flags.
+  ///
+  /// - Parameter isSpecial: whether it is one, where nothing is said of that.
+  init?(_ json: JSON, isSpecial: Bool) {
+    guard let content = json.string ?? json["content"]?.string else { return nil }
+    let isSaidSpecial = json["special"]?.bool ?? (json.string != nil && isSpecial)
+    self.init(
+      id: 0, content: content, isSpecial: isSaidSpecial || isSpecial,
+      isNormalized: json["normalized"]?.bool ?? !isSaidSpecial,
+      isSingleWord: json["single_word"]?.bool ?? false,
+      stripsLeft: json["lstrip"]?.bool ?? false, stripsRight: json["rstrip"]?.bool ?? false)
+  }
+}
+
+extension TokenizerSource {
+  /// transformers' names of special tokens, in the order in which those that a vocabulary lacks are numbered.
+  private static let specialKeys = [
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+  ]
+
+  /// The tokens of `added_tokens_decoder`, in the order of their ids.
+  var decoderTokens: [AddedTokens.Token] {
+    let members = configuration["added_tokens_decoder"]?.members ?? []
+    return members.compactMap { member in Int(member.key).map { ($0, member.value) } }
+      .sorted { $0.0 < $1.0 }.compactMap { AddedTokens.Token($0.1, isSpecial: false) }
+  }
+
+  /// Special tokens that have no name of their own.
+  var extraTokens: [AddedTokens.Token] {
+    let lists = ["extra_special_tokens", "additional_special_tokens"].compactMap { key in
+      configuration[key].map { $0.array ?? $0.members?.map(\.value) ?? [] }
+    }
+    return (lists.first { !$0.isEmpty } ?? []).compactMap {
+      AddedTokens.Token($0, isSpecial: true)
+    }
+  }
+
+  /// Special tokens with a name.
+  ///
+  /// - Parameter usual: what they are where the configuration says nothing.
+  func namedTokens(_ usual: [(key: String, token: String?)]) -> [AddedTokens.Token] {
+    TokenizerSource.specialKeys.compactMap { key in
+      guard let usual = usual.first(where: { $0.key == key }) else { return nil }
+      return (configuration[key] ?? usual.token.map { .string($0) }).flatMap {
+        AddedTokens.Token($0, isSpecial: true)
+      }
+    }
+  }
+}
+
 extension PipelineTokenizer {
-  /// Makes tokens with a name of their own stay whole inside text; those that the vocabulary lacks get the next ids.
+  /// Makes tokens with a name of their own stay whole inside text; those that the vocabulary lacks get the next ids,
+  /// whatever ids the configuration gives them.
   ///
   /// - Parameter usual: the keys of tokenizer_config.json with what they are where it says nothing.
   mutating func addSpecials(
     _ source: TokenizerSource, _ tokens: [AddedTokens.Token], usual: [(key: String, token: String?)]
   ) throws(InferError) {
     var all = tokens
-    var next = Int32(clamping: model.vocabulary.idCount)
-    func add(_ token: AddedTokens.Token) {
-      if let index = all.firstIndex(where: { $0.content.utf8.elementsEqual(token.content.utf8) }) {
-        all[index] = token
+    func index(_ token: AddedTokens.Token) -> Int? {
+      all.firstIndex { $0.content.utf8.elementsEqual(token.content.utf8) }
+    }
+    func add(_ token: AddedTokens.Token) throws(InferError) {
+      let place = index(token)
+      var token = token
+      if let id = place.map({ all[$0].id }) ?? model.vocabulary.id(of: token.content) {
+        token.id = id
       } else {
-        all.append(token)
+        let next = max(model.vocabulary.count, (all.map { Int($0.id) }.max() ?? -1) + 1)
+        guard let id = Int32(exactly: next) else {
+          throw InferError(.input, source.path, "has no id left for the token \(token.content)")
+        }
+        token.id = id
       }
-      next = max(next, token.id + 1)
+      if let place { all[place] = token } else { all.append(token) }
     }
-    for (id, entry) in source.configuration["added_tokens_decoder"]?.members?.map({
-      ($0.key, $0.value)
-    })
-      ?? []
-    {
-      guard let id = Int32(id), id >= 0, let content = entry["content"]?.string else { continue }
-      add(
-        AddedTokens.Token(
-          id: id, content: content, isSpecial: entry["special"]?.bool ?? false,
-          isNormalized: entry["normalized"]?.bool ?? false,
-          isSingleWord: entry["single_word"]?.bool ?? false,
-          stripsLeft: entry["lstrip"]?.bool ?? false, stripsRight: entry["rstrip"]?.bool ?? false))
+    let named = source.namedTokens(usual)
+    for token in source.decoderTokens {
+      var token = token
+      if named.contains(where: { $0.content.utf8.elementsEqual(token.content.utf8) }) {
+        token.isSpecial = true
+      }
+      try add(token)
     }
-    let extra = source.configuration["extra_special_tokens"]?.array ?? []
-    let names =
-      usual.compactMap { source.specialToken($0.key, or: $0.token) }
-      + extra.compactMap { $0.string ?? $0["content"]?.string }
-    for name in names where !all.contains(where: { $0.content.utf8.elementsEqual(name.utf8) }) {
-      add(
-        AddedTokens.Token(
-          id: model.vocabulary.id(of: name) ?? next, content: name, isSpecial: true))
-    }
+    for token in named + source.extraTokens where index(token) == nil { try add(token) }
     added = AddedTokens(all, normalizer: normalizer)
     func id(_ key: String) -> Int32? {
       usual.first { $0.key == key }.flatMap { source.specialToken($0.key, or: $0.token) }
@@ -150,6 +197,7 @@ public struct GPT2Kind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
+    try source.refuse(.letterCase, .segmented, for: name)
     let model = try BytePairFiles(vocabulary: source.path).model
     var tokenizer = PipelineTokenizer("byte-level BPE as transformers' GPT2Tokenizer", model: model)
     tokenizer.preTokenizer = .byteLevel(
@@ -186,6 +234,7 @@ public struct RoBERTaKind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
+    try source.refuse(.letterCase, .segmented, for: name)
     let model = try BytePairFiles(vocabulary: source.path).model
     let prefixes = source.configuration["add_prefix_space"]?.bool ?? false
     var tokenizer = PipelineTokenizer(
@@ -215,6 +264,7 @@ public struct TokenizerJSONKind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
-    try TokenizerJSON(contentsOf: source.path).tokenizer()
+    try source.refuse(.letterCase, .segmented, for: name)
+    return try TokenizerJSON(contentsOf: source.path).tokenizer()
   }
 }

@@ -10,7 +10,8 @@ public struct SentencePieceKind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
-    try SentencePiece(contentsOf: source.path)
+    try source.refuse(.letterCase, .segmented, for: name)
+    return try SentencePiece(contentsOf: source.path)
   }
 }
 
@@ -55,6 +56,7 @@ public struct ALBERTKind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
+    try source.refuse(.segmented, for: name)
     let file = try SentencePieceModel(contentsOf: source.path)
     let model = try file.unigram(source.path, unknown: 1)
     var steps: [TextNormalizer] = ["``", "''"].map {
@@ -102,6 +104,7 @@ public struct T5Kind: TokenizerKind {
   }
 
   public func tokenizer(_ source: TokenizerSource) throws -> any Tokenizer {
+    try source.refuse(.letterCase, .segmented, for: name)
     let file = try SentencePieceModel(contentsOf: source.path)
     let count = min(max(source.configuration["extra_ids"]?.int ?? 100, 0), 1000)
     // The last of them has the first id.
