@@ -61,6 +61,9 @@ import Testing
       #expect([0, 1, 2, 5, 6].allSatisfy { own[$0] == ids[$0] })
     }
     #expect(try answers("gibbs", "--length", "4", input: "\n")[0].first?["ids"]?.array?.count == 6)
+    // No text at all is one that is empty.
+    let blank = try answers("gibbs", "--length", "4", input: "")
+    #expect(try blank == answers("gibbs", "--length", "4", input: "\n"))
   }
 
   @Test func `scores are of each token, and pairs are judged under the UniLM mask`() throws {
@@ -103,8 +106,45 @@ import Testing
     #expect(table.output.contains("BLEU-4"))
   }
 
+  @Test func `free runs may be as long as their targets, and end with what is continued`() throws {
+    let folder = try TemporaryFolder()
+    let pairs = folder.file("pairs.tsv")
+    let trained = Command.fixtures + "/trained/gpt2-reviews"
+    let run = try Command.run(
+      "run", trained, "--task", "generate", "--json", "--max-new-tokens", "40", "这个酒店")
+    let text = try #require(
+      run.json?["results"]?.array?.first?["answers"]?.array?.first?["text"]?.string)
+    try Data("这个酒店\t\(text)\n".utf8).write(to: URL(fileURLWithPath: pairs))
+    let result = try Command.run(
+      "run", trained, "--task", "exposure", "--pairs", pairs, "--json", "--max-new-tokens", "2")
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.json?["positions"]?.array?.count == 40)
+    #expect(result.json?["exact"]?.int == 1)
+  }
+
+  @Test func `tokens of bytes are shown as the characters that they make`() throws {
+    let result = try Command.run(
+      "run", Command.fixtures + "/trained/gpt2-reviews", "--task", "score", "--per-token",
+      "这个酒店 hi 😀")
+    let rows = result.output.split(separator: "\n").compactMap { $0.split(separator: " ").first }
+    #expect(["这个", "酒店", "Ġ", "h", "i", "ð"].allSatisfy { rows.contains($0) }, "\(rows)")
+  }
+
+  @Test func `any temperature draws`() throws {
+    for temperature in ["1e-300", "1e300"] {
+      let drawn = try answers(
+        "generate", "--samples", "2", "--temperature", temperature, "--max-new-tokens", "3",
+        "--end-token", "99", input: "酒店")[0]
+      #expect(drawn.map { $0["ids"]?.array?.count } == [3, 3])
+      if temperature == "1e-300" { #expect(drawn[0] == drawn[1]) }
+    }
+  }
+
   @Test(arguments: [
     (["--beams", "2", "--samples", "2"], "--beams"), (["--top-p", "0"], "--top-p"),
+    (["--beams", "9223372036854775807"], "--beams"), (["--beams", "1001"], "--beams"),
+    (["--samples", "9223372036854775807"], "--samples"),
+    (["--beam-rule", "transformers", "--length-penalty=-inf"], "--length-penalty"),
     (["--returns", "2"], "--returns"), (["--max-new-tokens", "0"], "--max-new-tokens"),
     (["--length-penalty", "2", "--beams", "2"], "--length-penalty"),
     (["--beam-rule", "transformers", "--min-ends", "2"], "--min-ends"),

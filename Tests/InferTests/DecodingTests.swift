@@ -256,6 +256,13 @@ import Testing
       }
     }
     #expect(Logits.largest(2, of: [.nan, 1, .nan, 3, 3]) == [3, 4])
+    // As a stable sort has it, for any count.
+    var random = SplitMix64(seed: 5)
+    let many = (0..<1000).map { _ in Float(random.next() % 300) }
+    let sorted = many.indices.sorted { (many[$1], $0) < (many[$0], $1) }
+    for count in [0, 1, 2, 63, 64, 65, 200, 999, 1000, 1001, Int.max] {
+      #expect(Logits.largest(count, of: many[...]) == Array(sorted.prefix(count)), "\(count)")
+    }
   }
 }
 

@@ -20,6 +20,7 @@ PAD, UNK, CLS, SEP, MASK = range(5)
 WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] + ['w%d' % index for index in range(5, SIZE)]
 NEW = 12
 KINDS = {'unilm': ('bert', dict(application='unilm', with_mlm=True)), 'lm': ('bert', dict(application='lm', with_mlm=True)),
+         'albert': ('albert', dict(application='unilm', with_mlm=True)),
          'roformer': ('roformer', dict(application='unilm', with_mlm=True)), 'gpt2_ml': ('gpt2_ml', {}), 't5': ('t5.1.1', {})}
 
 
@@ -32,7 +33,7 @@ class Generator(AutoRegressiveDecoder):
             given = {'Encoder-Input-Token': inputs[0], 'Decoder-Input-Token': output_ids}
         else:
             tokens = np.concatenate([inputs[0], output_ids], 1)
-            segment = 1 if self.kind in ('unilm', 'roformer') else 0
+            segment = 1 if self.kind in ('unilm', 'albert', 'roformer') else 0
             segments = np.concatenate([np.zeros_like(inputs[0]), np.full_like(output_ids, segment)], 1)
             given = {'Input-Token': tokens, 'Input-Segment': segments}
         return self.compute(*[tf.constant(given[name], tf.float32) for name in self.model.input_names]).numpy()[:, -1]
@@ -84,7 +85,7 @@ def texts(seed, count=4):
 
 
 def inputs(kind, row):
-    return [{'unilm': [CLS] + row + [SEP], 'roformer': [CLS] + row + [SEP], 't5': [CLS] + row + [SEP], 'lm': [CLS] + row, 'gpt2_ml': row}[kind]]
+    return [{'unilm': [CLS] + row + [SEP], 'albert': [CLS] + row + [SEP], 'roformer': [CLS] + row + [SEP], 't5': [CLS] + row + [SEP], 'lm': [CLS] + row, 'gpt2_ml': row}[kind]]
 
 
 def run(target, kind, rows, *options):
@@ -195,6 +196,6 @@ SAMPLES = [
 
 if __name__ == '__main__':
     run_checks(
-        [('generate %s %d' % (kind, seed), check_beams, kind, seed) for seed, kind in enumerate(['unilm'] * 4 + ['lm'] * 3 + ['roformer'] * 2 + ['gpt2_ml'] * 3 + ['t5'] * 4)]
+        [('generate %s %d' % (kind, seed), check_beams, kind, seed) for seed, kind in [*enumerate(['unilm'] * 3 + ['lm'] * 2 + ['roformer'] * 2 + ['gpt2_ml'] * 2 + ['t5'] * 2), (300, 'albert')]]
         + [('samples %s %s' % (kind, ' '.join(map(str, options))), check_samples, kind, 50 + place, options, settings)
            for place, (kind, options, settings) in enumerate(SAMPLES)])

@@ -242,7 +242,7 @@ def check_samples(seed, flags, processors):
     return ', '.join(reports)
 
 
-KINDS = ['gpt2'] * 14 + ['gpt'] * 6 + ['bert'] * 6 + ['t5'] * 7 + ['mt5'] * 7
+KINDS = ['gpt2'] * 8 + ['gpt'] * 4 + ['bert'] * 4 + ['t5'] * 5 + ['mt5'] * 4
 SAMPLES = [
     ([], []),
     (['--temperature', 0.7], [TemperatureLogitsWarper(0.7)]),

@@ -8,8 +8,15 @@ enum Logits {
     return logits.map { Float(Double($0) - normalizer) }
   }
 
+  /// Logits divided by a temperature that their type can hold: far below it the likeliest token is certain anyway.
+  static func scaled(_ logits: ArraySlice<Float>, _ temperature: Double) -> [Float] {
+    guard temperature != 1 else { return Array(logits) }
+    let divisor = Float(min(max(temperature, 1e-30), 1e30))
+    return logits.map { $0 / divisor }
+  }
+
   static func softmax(_ logits: ArraySlice<Float>, temperature: Double = 1) -> [Float] {
-    let scaled = temperature == 1 ? Array(logits) : logits.map { $0 / Float(temperature) }
+    let scaled = scaled(logits, temperature)
     let largest = Double(scaled.max() ?? 0)
     let exponentials = scaled.map { Double.exp(Double($0) - largest) }
     let sum = exponentials.reduce(0, +)
@@ -34,21 +41,27 @@ enum Logits {
     _ count: Int, of total: Int, _ value: (Int) -> Double
   ) -> [Int] {
     guard count > 0 else { return [] }
-    // Sorted, the largest first; few are kept, so insertion is cheap.
+    // Candidates are gathered, and sorted and cut when there are many: linear in `total` for any count.
+    let full = max(64, min(count, total).multipliedReportingOverflow(by: 2).partialValue)
     var kept: [(index: Int, value: Double)] = []
-    kept.reserveCapacity(min(count, total) + 1)
+    kept.reserveCapacity(min(full, total))
+    var least = -Double.infinity
+    func cut() {
+      kept.sort { ($1.value, $0.index) < ($0.value, $1.index) }
+      if kept.count > count { kept.removeLast(kept.count - count) }
+    }
     for index in 0..<total {
       let given = value(index)
       let value = given.isNaN ? -.infinity : given
-      if kept.count == count, let last = kept.last, value <= last.value { continue }
-      var (low, high) = (0, kept.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if kept[middle].value >= value { low = middle + 1 } else { high = middle }
+      // Of equal ones the earlier, which is there already.
+      if kept.count >= count, value <= least { continue }
+      kept.append((index, value))
+      if kept.count == count || kept.count == full {
+        cut()
+        least = kept.last?.value ?? least
       }
-      kept.insert((index, value), at: low)
-      if kept.count > count { kept.removeLast() }
     }
+    cut()
     return kept.map(\.index)
   }
 }

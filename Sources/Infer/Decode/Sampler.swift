@@ -20,7 +20,7 @@ public struct Sampler: Sendable {
   /// brings the sum to `topP`. bert4keras takes exactly `topK` tokens, transformers also those as likely as the
   /// last; equal ones come in the order of their ids.
   public func distribution(_ logits: ArraySlice<Float>) -> [(id: Int32, probability: Double)] {
-    let scaled = temperature == 1 ? Array(logits) : logits.map { $0 / Float(temperature) }
+    let scaled = Logits.scaled(logits, temperature)
     var ids = Array(scaled.indices)
     if let topK, topK < scaled.count {
       ids = Logits.largest(topK, of: scaled[...])

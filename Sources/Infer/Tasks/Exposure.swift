@@ -68,9 +68,12 @@ public struct Exposure: TextTask {
       }
       let row = try prompting.target(input.text, pair)
       try form.check(row)
-      return Prepared(
-        row: row,
-        request: try prompting.request(input.text, number: input.number, limit: limit))
+      var request = try prompting.request(input.text, number: input.number, limit: limit)
+      // A target that no end finishes, as of a text that is continued, says nothing of what follows it.
+      if !(row.target.last.map { prompting.ends.contains($0) } ?? false) {
+        request.room = min(request.room, row.target.count)
+      }
+      return Prepared(row: row, request: request)
     }
   }
 
@@ -97,7 +100,12 @@ public struct Exposure: TextTask {
         Logits.logarithm(of: rows[row].target[position], logits) ?? -.infinity)
     }
     let runs = try Decoder.run(
-      batch.map { FreeRun(decoding, $0.request, gold: $0.row.target) },
+      batch.map { prepared in
+        // A run that may not become as long as its target would be wrong by that alone.
+        var decoding = decoding
+        decoding.maxNewTokens = max(decoding.maxNewTokens, prepared.row.target.count)
+        return FreeRun(decoding, prepared.request, gold: prepared.row.target)
+      },
       from: rows.map(\.prompt), on: steps)
     for (index, run) in runs.enumerated() {
       answers[index].free = run.greedy.result.ids

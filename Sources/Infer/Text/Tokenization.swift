@@ -123,6 +123,9 @@ public struct Tokenization: Sendable {
 
   /// A token as people read it; `[id]` where the vocabulary has none.
   public func token(_ id: Int32) -> String { tokenizer.token(of: id) ?? "[\(id)]" }
+
+  /// The same for tables (``Tokenizer/readable(_:)``).
+  public func readable(_ id: Int32) -> String { tokenizer.readable(id) ?? "[\(id)]" }
 }
 
 extension TextInputs {

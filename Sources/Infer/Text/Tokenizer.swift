@@ -11,6 +11,9 @@ public protocol Tokenizer: Sendable {
   func token(of id: Int32) -> String?
   func id(of token: String) -> Int32?
 
+  /// A token as a table for people shows it: as characters, where it is written as bytes that make some.
+  func readable(_ id: Int32) -> String?
+
   /// Tokens that stand for no text of their own.
   var special: SpecialTokens { get }
 
@@ -121,6 +124,7 @@ public struct Encoding: Sendable, Equatable {
 extension Tokenizer {
   public var ignoresEmptyPair: Bool { false }
   public var warnings: [String] { [] }
+  public func readable(_ id: Int32) -> String? { token(of: id) }
   public func ids(_ text: String) -> [Int32] { pieces(text).map(\.id) }
 
   /// The text of ids with every special token that the library's `decode` writes by itself.

@@ -53,7 +53,8 @@ struct DecodingOptions: ParsableArguments {
   @Option(help: "gibbs: draws for each position.") var sweeps = 10
   @Option(help: "gibbs: positions in random order, or ordered from left to right.")
   var order = Gibbs.Order.random
-  @Option(help: "gibbs: the number of [MASK]s that an empty text begins with.") var length = 16
+  @Option(help: "gibbs: the number of [MASK]s that an empty text, or none, begins with.")
+  var length = 16
 
   func validate() throws {
     guard maxNewTokens > 0, beams > 0, returns > 0, samples ?? 1 > 0, sweeps > 0, length > 0,
@@ -65,15 +66,17 @@ struct DecodingOptions: ParsableArguments {
         positive.
         """)
     }
+    guard beams <= 1000, samples ?? 1 <= 100_000, abs(lengthPenalty ?? 1) <= 100 else {
+      throw ValidationError(
+        "At most 1000 --beams, 100000 --samples and a --length-penalty from -100 to 100.")
+    }
     guard minLength ?? 0 >= 0, noRepeatNgram >= 0 else {
       throw ValidationError("--min-length and --no-repeat-ngram must not be negative.")
     }
     guard temperature > 0, temperature.isFinite, repetitionPenalty > 0, repetitionPenalty.isFinite,
-      lengthPenalty?.isFinite ?? true
+      !(lengthPenalty?.isNaN ?? false)
     else {
-      throw ValidationError(
-        "--temperature and --repetition-penalty must be positive numbers, --length-penalty a number."
-      )
+      throw ValidationError("--temperature and --repetition-penalty must be positive numbers.")
     }
     guard topP.map({ $0 > 0 && $0 <= 1 }) ?? true else {
       throw ValidationError("--top-p must be above 0 and at most 1.")

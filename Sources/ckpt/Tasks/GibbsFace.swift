@@ -5,6 +5,7 @@ import Infer
 struct GibbsFace: TaskFace {
   static let name = "gibbs"
   static let abstract = "sentences drawn from a masked language model, token by token"
+  static let needsNoText = true
 
   let task: Gibbs
 

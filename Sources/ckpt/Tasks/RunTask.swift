@@ -40,7 +40,12 @@ extension Run {
     var failed = 0
     var run = TaskRun(
       face.task, batch: context.options.batch, window: source.isTyped ? 1 : nil)
-    try run({ try source.next() }, progress: progress.update) { input, answer in
+    func next() throws -> TaskRun<Face.Task>.Given? {
+      if let given = try source.next() { return given }
+      guard Face.needsNoText, source.takesBlank() else { return nil }
+      return .success(TaskInput(number: 1, text: ""))
+    }
+    try run(next, progress: progress.update) { input, answer in
       switch answer {
       case .success(let answer):
         try face.receive(answer, to: input)

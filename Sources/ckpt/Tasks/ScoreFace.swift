@@ -9,6 +9,7 @@ struct ScoreFace: TaskFace {
   let task: Score
   let notes: [String]
   private let isPerToken: Bool
+  private let tokenization: Tokenization
 
   init(_ context: TaskContext) throws {
     let model = try context.runnable()
@@ -18,6 +19,7 @@ struct ScoreFace: TaskFace {
       paired = try context.prompting(context.runnable(mask: .unilm))
     }
     task = try Score(model, prompting, paired: paired, threads: context.threads)
+    tokenization = context.tokenization
     isPerToken = context.options.decoding.perToken
     notes =
       prompting.kind == .masked
@@ -54,7 +56,7 @@ struct ScoreFace: TaskFace {
     for token in answer.tokens {
       let value = token.logLikelihood
       table.add(
-        "  " + token.token, value.map { Text.decimal($0, 3) } ?? "–",
+        "  " + tokenization.readable(token.id), value.map { Text.decimal($0, 3) } ?? "–",
         value.map { Text.decimal(Double.exp($0), 4) } ?? "–")
     }
     return [head] + table.lines(.output, columns: Terminal.output.columns)

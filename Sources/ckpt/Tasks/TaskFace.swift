@@ -18,6 +18,9 @@ protocol TaskFace: SendableMetatype {
   /// Whether it does with these flags.
   static func takesPairs(_ options: TaskOptions) -> Bool
 
+  /// Whether it begins from nothing where no text is given at all.
+  static var needsNoText: Bool { get }
+
   /// - Throws: what the model or the vocabulary lacks for it.
   init(_ context: TaskContext) throws
 
@@ -45,6 +48,7 @@ protocol TaskFace: SendableMetatype {
 extension TaskFace {
   static var isPaired: Bool { false }
   static func takesPairs(_ options: TaskOptions) -> Bool { isPaired }
+  static var needsNoText: Bool { false }
   var showsText: Bool { true }
   var notes: [String] { [] }
   mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws {}

@@ -93,6 +93,13 @@ final class TaskSource {
     isTyped = path == nil && isatty(STDIN_FILENO) == 1
   }
 
+  /// Whether there was no text at all; it is then counted as one that is empty.
+  func takesBlank() -> Bool {
+    guard count == 0 else { return false }
+    count = 1
+    return true
+  }
+
   func next() throws -> Result<TaskInput, TaskFailure>? {
     if let first = given.popFirst() {
       position += 1

@@ -32,6 +32,20 @@ public struct PipelineTokenizer: Tokenizer {
     added.token(of: id)?.content ?? model.vocabulary.token(of: id)
   }
 
+  public func readable(_ id: Int32) -> String? {
+    let token = token(of: id)
+    guard let token, case .byteLevel? = decoder, added.token(of: id) == nil else { return token }
+    let text = TokenDecoder.text(ofBytes: [token])
+    // Part of a character, or what would break a table.
+    guard
+      !text.unicodeScalars.contains(where: {
+        $0 == "\u{fffd}" || $0.properties.generalCategory == .control
+      })
+    else { return token }
+    // A blank stays as visible as it is spelled.
+    return String(text.map { $0 == " " ? "Ġ" : $0 })
+  }
+
   public func id(of token: String) -> Int32? {
     added.id(of: token) ?? model.vocabulary.id(of: token)
   }
