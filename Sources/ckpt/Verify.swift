@@ -32,7 +32,7 @@ struct Verify: ParsableCommand, JSONCommand {
   @Option(help: "Let the Float64 reference judge every value: f64.") var reference: Judge?
   @Option(help: "Seed of the probes.") var seed: UInt64 = 1
   @Option(help: "Threads.") var threads: Int?
-  @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
+  @OptionGroup var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var optionsB: SecondModelOptions
   @OptionGroup var output: OutputFlags

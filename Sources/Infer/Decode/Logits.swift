@@ -34,6 +34,13 @@ enum Logits {
     _ count: Int, of total: Int, _ value: (Int) -> Double
   ) -> [Int] {
     guard count > 0 else { return [] }
+    if count > total / 8 {
+      let all = (0..<total).map { index in
+        let value = value(index)
+        return (index: index, value: value.isNaN ? -.infinity : value)
+      }
+      return all.sorted { ($1.value, $0.index) < ($0.value, $1.index) }.prefix(count).map(\.index)
+    }
     // Sorted, the largest first; few are kept, so insertion is cheap.
     var kept: [(index: Int, value: Double)] = []
     kept.reserveCapacity(min(count, total) + 1)
@@ -50,6 +57,13 @@ enum Logits {
       if kept.count > count { kept.removeLast() }
     }
     return kept.map(\.index)
+  }
+}
+
+extension ArraySlice<Float> {
+  /// The places of the `count` largest, the largest first; equal ones in order, NaN never.
+  func largest(_ count: Int) -> [Int] {
+    Logits.largest(count, of: self).map { startIndex + $0 }.filter { !self[$0].isNaN }
   }
 }
 
