@@ -35,7 +35,7 @@ struct Run: ParsableCommand, JSONCommand {
   @Option(help: "Threads.") var threads: Int?
   @Flag(help: "Replace an existing output.") var overwrite = false
   @OptionGroup var reading: TaskReading
-  @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
+  @OptionGroup var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var output: OutputFlags
 
@@ -51,6 +51,11 @@ struct Run: ParsableCommand, JSONCommand {
     guard threads.map({ $0 > 0 }) ?? true else {
       throw ValidationError("--threads must be positive.")
     }
+    guard inputs != nil || (tap.isEmpty && reference == nil) else {
+      throw ValidationError("--tap and --reference are for --inputs.")
+    }
+    guard let task = task?.face, outputs != nil, !task.writes(tasks) else { return }
+    throw ValidationError("--task \(task.name) writes no file; its answers go to standard output.")
   }
 
   func run() throws {
@@ -58,6 +63,10 @@ struct Run: ParsableCommand, JSONCommand {
     if let inputs {
       try run(opening.model(), on: inputs, opening)
     } else if let task {
+      if let outputs {
+        // Now, not behind a million texts.
+        try Output(overwrite: overwrite, inputs: opening.inputs).check(outputs)
+      }
       let context = try TaskContext(
         opening, tasks, threads: threads, outputs: outputs.map { ($0, overwrite) })
       try answer(task.face, context)

@@ -31,7 +31,7 @@ struct Verify: ParsableCommand, JSONCommand {
   @Flag(help: "Show every value.") var perLayer = false
   @Option(help: "Let the Float64 reference judge every value: f64.") var reference: Judge?
   @Option(help: "Threads.") var threads: Int?
-  @OptionGroup(title: "Options of tasks") var tasks: TaskOptions
+  @OptionGroup var tasks: TaskOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var optionsB: SecondModelOptions
   @OptionGroup var output: OutputFlags

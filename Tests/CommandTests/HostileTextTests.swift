@@ -85,7 +85,10 @@ import Testing
         .init("pair", .string(texts[(index * 7 + 3) % texts.count])),
       ]).compact
     }
-    let broken = ["{", "[]", "3", "null", "{\"text\": 3}", "{\"text\": \"\\ud800\"}"]
+    let broken = [
+      "{", "[]", "3", "null", "{\"text\": 3}", "{\"text\": \"\\ud800\"}",
+      "{\"text\": \"a\", \"pair\": 3}",
+    ]
     let path = try folder.file("lines", Array((pairs + broken).joined(separator: "\n").utf8))
     let (result, answers) = try ask(task, ["--jsonl", "--long", "truncate", "--text-file"], path)
     #expect([0, 2].contains(result.code), "\(task): \(result.errors)")

@@ -85,6 +85,35 @@ import Testing
     #expect(none.code == 0 && none.output.contains("no path is allowed"), "\(none.output)")
   }
 
+  @Test(arguments: ["v\nw\nx\ny\nz\n\n", "\u{feff}v\r\nw\r\nx\r\ny\r\nz\r\n", "v \nw\n x\ny\nz"])
+  func `labels stand in a file, a line each, however lines end`(_ text: String) throws {
+    let folder = try TemporaryFolder()
+    let model = try Self.model("b4k-crf", folder)
+    let names = try folder.file("labels.txt", Array(text.utf8))
+    let lines = try folder.file("lines.txt", Array("\u{feff}a b\r\n".utf8))
+    let result = try Command.run(
+      "run", model, "--task", "tag", "--labels", "@\(names)", "--json", "--text-file", lines)
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(
+      result.json?["labels"]?.array?.compactMap(\.string) == ["v", "w", "x", "y", "z"])
+    #expect(result.json?["results"]?.array?[0]["text"]?.string == "a b")
+  }
+
+  @Test func `flags that do nothing for a task are refused`() throws {
+    let folder = try TemporaryFolder()
+    let model = try Self.model("b4k-crf", folder)
+    for flags in [["--outputs", folder.file("x.npy")], ["--tap", "x"], ["--reference", "f64"]] {
+      let result = try Command.run(
+        Command.path, ["run", model, "--task", "tag", "a b"] + flags)
+      #expect(result.code == 64 && result.errors.contains("--"), "\(flags): \(result.errors)")
+    }
+    // A file that stands in the way is told before the texts are answered, not behind them.
+    let output = try folder.file("x.npy", [0])
+    let result = try Command.run(
+      "run", model, "--task", "encode", "--outputs", output, "--text-file", folder.file("none"))
+    #expect(result.code == 64 && result.errors.contains("exists"), "\(result.errors)")
+  }
+
   @Test func `an MEMM is read in every direction`() throws {
     let folder = try TemporaryFolder()
     let model = try Self.model("b4k-memm", folder)

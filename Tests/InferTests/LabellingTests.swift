@@ -49,6 +49,37 @@ import Testing
     }
     let margin = allowed > 1 ? found[0].score - found[1].score : nil
     #expect(chain.margin(of: found[0].labels) == margin, "\(name)")
+    // Of another path the best is ahead.
+    for path in found.dropFirst() { #expect(chain.margin(of: path.labels) == 0, "\(name)") }
+    #expect(chain.best == found[0], "\(name)")
+  }
+
+  @Test(arguments: [1, 2, 7, 101])
+  func `the margin is the distance of the two best paths`(_ labels: Int) throws {
+    var random = SplitMix64(seed: UInt64(labels))
+    func draw(_ count: Int, _ values: ClosedRange<Double>) -> [Double] {
+      (0..<count).map { _ in Double.random(in: values, using: &random) }
+    }
+    for length in [1, 2, 9] {
+      for places in [1, length - 1] where places > 0 {
+        let chain = LabelChain(
+          unary: draw(length * labels, -1...1), pairs: draw(places * labels * labels, -1...1),
+          labels: labels)
+        for chain in [chain, chain.limited(starts: [0], ends: [labels - 1])] {
+          let two = chain.best(2)
+          #expect(chain.best == two.first)
+          guard let best = two.first else { continue }
+          #expect(
+            chain.margin(of: best.labels) == (two.count > 1 ? best.score - two[1].score : nil))
+        }
+      }
+    }
+  }
+
+  @Test func `a path that another equals has the margin 0`() {
+    let chain = LabelChain(unary: [0, 0, 1, 1, 2, 2], pairs: [3, 3, 3, 3], labels: 2)
+    #expect(chain.best?.labels == [0, 0, 0])
+    #expect(chain.margin(of: [0, 0, 0]) == 0)
   }
 
   @Test func `there are cases`() {

@@ -83,6 +83,7 @@ public struct LabelChain: Sendable {
   /// Fewer where there are not so many that are allowed.
   public func best(_ count: Int) -> [LabelPath] {
     guard length > 0, count > 0 else { return count > 0 ? [LabelPath([], score: 0)] : [] }
+    guard count > 1 else { return best.map { [$0] } ?? [] }
     /// A way to a label: its score, and the way that it goes on from.
     struct Way {
       var score: Double
@@ -151,13 +152,84 @@ public struct LabelChain: Sendable {
     return low
   }
 
+  /// The best path; `nil` where none is allowed.
+  public var best: LabelPath? {
+    guard length > 0 else { return LabelPath([], score: 0) }
+    var scores = Array(unary[..<labels])
+    var origins: [[Int32]] = []
+    for t in 1..<max(length, 1) {
+      var next = [Double](repeating: -.infinity, count: labels)
+      var origin = [Int32](repeating: 0, count: labels)
+      advance(scores, to: t, &next) { to, from in origin[to] = from }
+      origins.append(origin)
+      scores = next
+    }
+    var label = 0
+    for other in 0..<labels where scores[other] > scores[label] || scores[label].isNaN {
+      label = other
+    }
+    guard scores[label] > -.infinity else { return nil }
+    let score = scores[label]
+    var path = [Int](repeating: label, count: length)
+    for t in stride(from: length - 1, to: 0, by: -1) {
+      label = Int(origins[t - 1][label])
+      path[t - 1] = label
+    }
+    return LabelPath(path, score: score)
+  }
+
   /// How far a path is ahead of the best other one; `nil` where there is no other.
   ///
   /// 0 when another path is better, which happens within Float32's rounding.
+  ///
+  /// One pass: beside the path's own score goes the best one, for each label, of the ways that have
+  /// left the path already.
+  ///
+  /// - Precondition: there is a label for every position.
   public func margin(of path: [Int]) -> Double? {
-    let two = best(2)
-    guard let other = two.first(where: { $0.labels != path }) else { return nil }
-    return max(0, score(of: path) - other.score)
+    precondition(path.count == length, "a path has a label for every position")
+    guard let first = path.first else { return nil }
+    var own = unary[first]
+    var others = Array(unary[..<labels])
+    others[first] = -.infinity
+    var next = others
+    for t in 1..<max(length, 1) {
+      let (from, label) = (path[t - 1], path[t])
+      for to in 0..<labels { next[to] = own + pair(t - 1, from, to) + unary[t * labels + to] }
+      (own, next[label]) = (next[label], -.infinity)
+      advance(others, to: t, &next) { _, _ in }
+      swap(&others, &next)
+    }
+    var other = -Double.infinity
+    for score in others where score > other { other = score }
+    return other > -.infinity ? max(0, own - other) : nil
+  }
+
+  /// The best score of each label at a position, of those that `next` holds and of the ways that go on
+  /// from `scores` at the position before; NaN counts for nothing.
+  ///
+  /// - Parameter improve: told each label whose score went up, and the one it comes from.
+  @inline(__always)
+  private func advance(
+    _ scores: [Double], to t: Int, _ next: inout [Double], _ improve: (Int, Int32) -> Void
+  ) {
+    pairs.withUnsafeBufferPointer { pairs in
+      unary.withUnsafeBufferPointer { unary in
+        next.withUnsafeMutableBufferPointer { next in
+          for from in 0..<labels where scores[from] > -.infinity {
+            let score = scores[from]
+            let row = (t - 1) * step + from * labels
+            for to in 0..<labels {
+              let sum = score + pairs[row + to] + unary[t * labels + to]
+              if sum > next[to] {
+                next[to] = sum
+                improve(to, Int32(truncatingIfNeeded: from))
+              }
+            }
+          }
+        }
+      }
+    }
   }
 
   // MARK: - Sums over all paths

@@ -56,14 +56,14 @@ public struct LabelDecoder: Sendable {
     _ emissions: ArraySlice<Float>, paths count: Int = 1, marginals: Bool = false
   ) -> Result {
     let chain = chain(emissions)
-    let best = chain.best(max(count, 2))
     // Where rounding decides, the path is the one that Float32 gives.
-    var path = viterbi.map { $0.best(emissions) } ?? best.first ?? LabelPath([], score: -.infinity)
-    if best.isEmpty { path = LabelPath([], score: -.infinity) }
-    let other = best.first { $0.labels != path.labels }
+    let found = viterbi.map { $0.best(emissions) } ?? chain.best
+    let path = found.flatMap { $0.score > -.infinity ? $0 : nil }
     return Result(
-      best: path, margin: other.map { max(0, path.score - $0.score) },
-      paths: Array(best.prefix(count)), marginals: marginals ? chain.marginals : nil,
+      best: path ?? LabelPath([], score: -.infinity),
+      margin: path.flatMap { chain.margin(of: $0.labels) },
+      paths: count > 1 ? chain.best(count) : path.map { [$0] } ?? [],
+      marginals: marginals ? chain.marginals : nil,
       logPartition: marginals ? chain.logPartition : nil)
   }
 

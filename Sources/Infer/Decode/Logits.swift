@@ -66,6 +66,13 @@ enum Logits {
   }
 }
 
+extension ArraySlice<Float> {
+  /// The places of the `count` largest, the largest first; equal ones in order, NaN never.
+  func largest(_ count: Int) -> [Int] {
+    Logits.largest(count, of: self).map { startIndex + $0 }.filter { !self[$0].isNaN }
+  }
+}
+
 /// What changes scores before a token is chosen, in transformers' order: repetition, n-grams, length.
 struct Constraints: Sendable {
   let penalty: Float

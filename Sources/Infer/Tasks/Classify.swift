@@ -80,7 +80,7 @@ public struct Classify: TextTask {
     else { return [] }
     return batch.indices.map { row in
       let row = logits.values[(row * head.size)..<((row + 1) * head.size)]
-      let total = row.logSumExp
+      let total = Logits.logarithmOfSum(row)
       return Answer(
         labels: zip(names, row).map { name, logit in
           let score =

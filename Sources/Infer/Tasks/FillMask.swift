@@ -101,7 +101,7 @@ public struct FillMask: TextTask {
 
   /// The softmax of the logits, the largest first; equal ones in the order of their ids.
   private func answer(_ logits: ArraySlice<Float>, at position: Int) -> Mask {
-    let total = logits.logSumExp
+    let total = Logits.logarithmOfSum(logits)
     let best: [(id: Int32, logit: Float)]
     if let targets {
       let found = targets.filter { $0 < logits.count }.map { logits[logits.startIndex + Int($0)] }

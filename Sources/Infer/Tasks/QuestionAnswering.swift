@@ -152,7 +152,7 @@ public struct QuestionAnswering: TextTask {
     let among = (options.maybeImpossible ? [0] : []) + places
     func probabilities(_ logits: ArraySlice<Float>) -> [Double] {
       let logits = Array(logits)
-      let total = among.map { logits[$0] }[...].logSumExp
+      let total = Logits.logarithmOfSum(among.map { logits[$0] }[...])
       return logits.map { Double.exp(Double($0) - total) }
     }
     let (start, end) = (probabilities(starts), probabilities(ends))

@@ -12,18 +12,9 @@ struct ClassifyFace: TaskFace {
   init(_ context: TaskContext) throws {
     let model = try context.runnable()
     let choices = context.options.choices
-    let head: SequenceHead
-    do throws(InferError) {
-      head = try SequenceHead.named(
+    let head = try context.placing { () throws(InferError) in
+      try SequenceHead.named(
         choices.head, of: model, problem: context.model.configuration?["problem_type"]?.string)
-    } catch {
-      var error = error
-      // Perhaps it is there, and only its place is unknown.
-      let flags = context.model.flags.sorted { $0.key < $1.key }.map(\.value)
-      if error.kind == .unsupported, !flags.isEmpty {
-        error.hint = "say where a layer sits: \(flags.joined(separator: ", "))"
-      }
-      throw error
     }
     let names = try context.options.labels.given == nil ? head.labels : nil
     task = try Classify(

@@ -5,6 +5,7 @@ import Infer
 struct EncodeFace: TaskFace {
   static let name = "encode"
   static let abstract = "a vector for each text"
+  static func writes(_ options: TaskOptions) -> Bool { true }
 
   let task: Encode
   let showsText = false

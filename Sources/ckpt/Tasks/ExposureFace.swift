@@ -6,6 +6,7 @@ import Infer
 struct ExposureFace: TaskFace {
   static let name = "exposure"
   static let abstract = "exposure bias: targets judged after right words and after the model's own"
+  static func writes(_ options: TaskOptions) -> Bool { true }
   static let isPaired = true
 
   let task: Exposure

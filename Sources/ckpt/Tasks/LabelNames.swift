@@ -20,7 +20,7 @@ struct LabelNames: ParsableArguments {
       guard given.count == count else {
         throw CheckpointError(
           .usage, Place(member: "--labels"),
-          "has \(given.count) names; the model has \(count) labels")
+          "has \(Text.plural(given.count, "name")); the model has \(Text.plural(count, "label"))")
       }
       return given
     }
@@ -40,12 +40,13 @@ struct LabelNames: ParsableArguments {
         }
       }
       let path = String(labels.dropFirst())
-      guard let text = String(validating: try File.contents(of: path), as: UTF8.self) else {
+      let bytes = try File.contents(of: path)
+      guard let text = String(validating: bytes.withoutByteOrderMark, as: UTF8.self) else {
         throw CheckpointError(.damaged, .file(path), "is not UTF-8")
       }
-      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-        String(line.trimmed)
-      }
+      // A line may end as on Windows: `\r\n` is one character.
+      var lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        .map { String($0.trimmed) }
       while lines.last == "" { lines.removeLast() }
       return lines
     }
@@ -65,5 +66,12 @@ extension Substring {
     let start = drop { $0.isWhitespace }
     guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
     return start[...last]
+  }
+}
+
+extension [UInt8] {
+  /// Without the mark that some editors put before UTF-8.
+  var withoutByteOrderMark: ArraySlice<UInt8> {
+    starts(with: [0xef, 0xbb, 0xbf]) ? dropFirst(3) : self[...]
   }
 }

@@ -8,6 +8,7 @@ struct SimilarityFace: TaskFace {
   static let isPaired = true
 
   static func takesPairs(_ options: TaskOptions) -> Bool { !options.encoding.matrix }
+  static func writes(_ options: TaskOptions) -> Bool { options.encoding.matrix }
 
   let task: Similarity
   private let isMatrix: Bool

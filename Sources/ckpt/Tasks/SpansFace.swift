@@ -10,7 +10,7 @@ struct SpansFace: TaskFace {
 
   init(_ context: TaskContext) throws {
     let runnable = try context.runnable()
-    let layer = try FindSpans.layer(of: runnable)
+    let layer = try context.placing { () throws(InferError) in try FindSpans.layer(of: runnable) }
     task = try FindSpans(
       runnable, context.tokenization,
       labels: context.options.labels.names(layer.outputSize, of: context.model),

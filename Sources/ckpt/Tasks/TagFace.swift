@@ -16,7 +16,7 @@ struct TagFace: TaskFace {
   init(_ context: TaskContext) throws {
     let options = context.options.labelling
     let runnable = try context.runnable()
-    let layer = try Tag.layer(of: runnable)
+    let layer = try context.placing { () throws(InferError) in try Tag.layer(of: runnable) }
     let kind = try Tag.kind(of: layer, runnable, options.memm)
     let labels = try context.options.labels.names(layer.outputSize, of: context.model)
     let isChain = if case .softmax = kind { false } else { true }

@@ -21,6 +21,9 @@ protocol TaskFace: SendableMetatype {
   /// Whether it begins from nothing where no text is given at all.
   static var needsNoText: Bool { get }
 
+  /// Whether it writes a file with these flags.
+  static func writes(_ options: TaskOptions) -> Bool
+
   /// - Throws: what the model or the vocabulary lacks for it.
   init(_ context: TaskContext) throws
 
@@ -49,6 +52,7 @@ extension TaskFace {
   static var isPaired: Bool { false }
   static func takesPairs(_ options: TaskOptions) -> Bool { isPaired }
   static var needsNoText: Bool { false }
+  static func writes(_ options: TaskOptions) -> Bool { false }
   var showsText: Bool { true }
   var notes: [String] { [] }
   mutating func receive(_ answer: Task.Answer?, to input: TaskInput) throws {}
@@ -111,6 +115,20 @@ struct TaskContext {
     tokenization = try Tokenization(
       options.text.source(vocabulary), model: model, kind: options.text.kind.tokenizer,
       maxLength: options.text.maxLength, long: options.text.long)
+  }
+
+  /// Tells where a layer on top may sit, when it has no place yet, as what a task that needs one can do.
+  func placing<Result>(_ find: () throws(InferError) -> Result) throws(InferError) -> Result {
+    do throws(InferError) {
+      return try find()
+    } catch {
+      var error = error
+      let flags = model.flags.sorted { $0.key < $1.key }.map(\.value)
+      if error.kind == .unsupported, !flags.isEmpty {
+        error.hint = "say where a layer sits: \(flags.joined(separator: ", "))"
+      }
+      throw error
+    }
   }
 
   /// The model with its graph.

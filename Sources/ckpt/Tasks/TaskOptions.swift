@@ -14,12 +14,12 @@ struct TaskOptions: ParsableArguments {
       gibbs: draw from so many of the likeliest tokens.
       """)
   var topK: Int?
-  @OptionGroup var encoding: EncodingOptions
-  @OptionGroup var choices: ChoiceOptions
-  @OptionGroup var labels: LabelNames
-  @OptionGroup var text: TextOptions
-  @OptionGroup var decoding: DecodingOptions
-  @OptionGroup var labelling: LabellingOptions
+  @OptionGroup(title: "Text") var text: TextOptions
+  @OptionGroup(title: "encode, similarity") var encoding: EncodingOptions
+  @OptionGroup(title: "fill-mask, classify, qa") var choices: ChoiceOptions
+  @OptionGroup(title: "classify, tag, spans") var labels: LabelNames
+  @OptionGroup(title: "tag, spans") var labelling: LabellingOptions
+  @OptionGroup(title: "generate, score, exposure, gibbs") var decoding: DecodingOptions
 
   func validate() throws {
     guard batch.map({ $0 > 0 }) ?? true, topK ?? 1 > 0 else {

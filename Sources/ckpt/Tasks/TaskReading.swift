@@ -106,7 +106,8 @@ final class TaskSource {
       count += 1
       return .success(first)
     }
-    guard let line = try lines?.next() else { return nil }
+    guard var line = try lines?.next() else { return nil }
+    if number == 0 { line = Array(line.withoutByteOrderMark) }
     position = lines?.position ?? 0
     number += 1
     count += 1
@@ -135,7 +136,7 @@ final class TaskSource {
     do throws(CheckpointError) {
       json = try JSON(parsing: line)
     } catch {
-      return .failure(TaskFailure(number: number, reason: "is not JSON: \(error.reason)"))
+      return .failure(TaskFailure(number: number, reason: "is \(error.reason)"))
     }
     if let text = json.string { return .success(TaskInput(number: number, text: text)) }
     func member(_ names: [String]) -> String? {
@@ -145,9 +146,13 @@ final class TaskSource {
       return .failure(
         TaskFailure(number: number, reason: "is neither a string nor an object with \"text\""))
     }
-    return .success(
-      TaskInput(
-        number: number, text: text, pair: member(["pair", "text_pair", "context", "target"])))
+    let pairs = ["pair", "text_pair", "context", "target"]
+    let pair = member(pairs)
+    // One that is null is none; anything else would be lost without a word.
+    if pair == nil, let odd = pairs.first(where: { json[$0].map { $0 != .null } ?? false }) {
+      return .failure(TaskFailure(number: number, reason: "has a \"\(odd)\" that is no string"))
+    }
+    return .success(TaskInput(number: number, text: text, pair: pair))
   }
 }
 
