@@ -157,6 +157,29 @@ import Testing
     #expect(try decoder([], on: model).isEmpty)
   }
 
+  @Test func `many samples run some at a time, and the first of them are those of a few`() throws {
+    final class Widest: StepModel {
+      let inner = Bigrams(7, seed: 5)
+      var rows = 0
+      var vocabularySize: Int { inner.vocabularySize }
+      var limit: Int? { nil }
+      func start(_ prompts: [Prompt]) throws -> NDArray<Float> { try inner.start(prompts) }
+      func advance(_ parents: [Int], _ tokens: [Int32]) throws -> NDArray<Float> {
+        rows = max(rows, parents.count)
+        return try inner.advance(parents, tokens)
+      }
+    }
+    let requests = [request(2), request(3, stream: 1)]
+    func drawn(_ count: Int) throws -> (answers: [[Generated]], rows: Int) {
+      let model = Widest()
+      let answers = try Decoder(decoding(.transformers) { $0.samples = count })(requests, on: model)
+      return (answers, model.rows)
+    }
+    let (many, few) = (try drawn(700), try drawn(40))
+    #expect(many.answers.map(\.count) == [700, 700] && many.rows <= 256)
+    #expect(many.answers.map { Array($0.prefix(40)) } == few.answers)
+  }
+
   @Test func `seeds, texts and samples have streams of their own`() throws {
     let model = Bigrams(8, seed: 7)
     func drawn(seed: UInt64, _ stream: UInt64) throws -> [[Int32]] {

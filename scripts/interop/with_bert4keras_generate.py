@@ -11,6 +11,7 @@ import numpy as np
 
 from bert4keras_models import build_transformer_model, tf
 from common import WORK, ckpt, require, run_checks
+from draws import chi_square, far
 
 from bert4keras.snippets import AutoRegressiveDecoder
 
@@ -147,26 +148,6 @@ def distribution(made, row, ids, **settings):
         np.random.choice, made.maxlen = library, NEW
     require(abs(sum(found.values()) - 1) < 1e-5, 'sums up to %s' % sum(found.values()))
     return found
-
-
-def chi_square(counts, probabilities):
-    """The statistic and its degrees of freedom, tokens expected less than five times counted together."""
-    total = sum(counts.values())
-    require(set(counts) <= set(probabilities), 'drew %s, which cannot be' % (set(counts) - set(probabilities)))
-    cells, rest = [], [0, 0.0]
-    for token, probability in probabilities.items():
-        if total * probability < 5:
-            rest = [rest[0] + counts[token], rest[1] + total * probability]
-        else:
-            cells.append((counts[token], total * probability))
-    if rest[1] > 0:
-        cells.append(tuple(rest))
-    return sum((seen - wanted) ** 2 / wanted for seen, wanted in cells), len(cells) - 1
-
-
-def far(freedom):
-    """A bound that chance passes once in a hundred thousand times (Wilson and Hilferty)."""
-    return freedom * (1 - 2 / (9 * freedom) + 4.27 * math.sqrt(2 / (9 * freedom))) ** 3 if freedom else 1e-9
 
 
 def check_samples(kind, seed, options, settings):

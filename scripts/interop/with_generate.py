@@ -15,6 +15,7 @@ from transformers.generation import LogitsProcessorList, TemperatureLogitsWarper
 from transformers.utils import logging
 
 from common import WORK, ckpt, require, run_checks
+from draws import chi_square, far
 
 logging.disable_progress_bar()
 logging.set_verbosity_error()
@@ -193,26 +194,6 @@ def check_masked(seed):
             theirs.append(torch.log_softmax(model(torch.tensor([ids])).logits[0, place + 1], -1)[token].item())
         worst = max(worst, compare(mine, row, theirs))
     return '%d texts, worst difference %.1e' % (len(rows), worst)
-
-
-def chi_square(counts, probabilities):
-    """The statistic and its degrees of freedom, tokens expected less than five times counted together."""
-    total = sum(counts.values())
-    require(set(counts) <= set(probabilities), 'drew %s, which cannot be' % (set(counts) - set(probabilities)))
-    cells, rest = [], [0, 0.0]
-    for token, probability in probabilities.items():
-        if total * probability < 5:
-            rest = [rest[0] + counts[token], rest[1] + total * probability]
-        else:
-            cells.append((counts[token], total * probability))
-    if rest[1] > 0:
-        cells.append(tuple(rest))
-    return sum((seen - wanted) ** 2 / wanted for seen, wanted in cells), len(cells) - 1
-
-
-def far(freedom):
-    """A bound that chance passes once in a hundred thousand times (Wilson and Hilferty)."""
-    return freedom * (1 - 2 / (9 * freedom) + 4.27 * math.sqrt(2 / (9 * freedom))) ** 3 if freedom else 1e-9
 
 
 @torch.no_grad()

@@ -46,11 +46,7 @@ public struct Decoder: Sendable {
     _ requests: [DecodingRequest], on model: any StepModel
   ) throws -> [[Generated]] {
     let prompts = requests.map(\.prompt)
-    guard decoding.samples == 0 else {
-      return try Decoder.run(
-        requests.map { SampleSearch(decoding, $0) }, from: prompts, on: model
-      ).map(\.results)
-    }
+    guard decoding.samples == 0 else { return try samples(requests, on: model) }
     switch (decoding.rule, decoding.beams) {
     case (.bert4keras, _):
       return try Decoder.run(
@@ -66,6 +62,25 @@ public struct Decoder: Sendable {
       ).map(\.results)
     }
   }
+
+  /// The samples of each request, some hundred rows at a time: many need no more memory than few.
+  private func samples(
+    _ requests: [DecodingRequest], on model: any StepModel
+  ) throws -> [[Generated]] {
+    var results = requests.map { _ in [Generated]() }
+    let step = max(1, Decoder.sampleRows / max(requests.count, 1))
+    for first in stride(from: 0, to: decoding.samples, by: step) {
+      let numbers = first..<min(first + step, decoding.samples)
+      let done = try Decoder.run(
+        requests.map { SampleSearch(decoding, $0, numbers) }, from: requests.map(\.prompt),
+        on: model)
+      for (index, search) in done.enumerated() { results[index] += search.results }
+    }
+    return results
+  }
+
+  /// Rows of samples that run side by side.
+  private static let sampleRows = 256
 
   /// Runs searches side by side until all are done; the rows of all are advanced together.
   static func run<S: Search>(

@@ -20,14 +20,15 @@ struct SampleSearch: Search {
   /// The sample of each row.
   private var rows: [Int] = []
 
-  init(_ decoding: Decoding, _ request: DecodingRequest) {
+  /// - Parameter numbers: which of the request's samples; each has a stream of its own.
+  init(_ decoding: Decoding, _ request: DecodingRequest, _ numbers: Range<Int>) {
     self.decoding = decoding
     constraints = Constraints(decoding)
     sampler = Sampler(decoding)
     history = request.history
     begin = request.prompt.targets
     room = min(request.room, decoding.maxNewTokens)
-    samples = (0..<decoding.samples).map {
+    samples = numbers.map {
       Sample(random: SplitMix64(seed: decoding.seed, stream: request.stream, UInt64($0)))
     }
   }
