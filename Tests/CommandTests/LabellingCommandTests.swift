@@ -174,6 +174,34 @@ import Testing
     #expect(nowhere.code == 64 && nowhere.errors.contains("suffix"), "\(nowhere.errors)")
   }
 
+  @Test func `a CRF without labels is refused`() throws {
+    let folder = try TemporaryFolder()
+    let probe = try Probe(Fixtures.path("trained", "cws-crf", "weights.h5"))
+    var checkpoint = try FormatRegistry.recognise(probe).read(probe)
+    for group in checkpoint.groups.indices
+    where ["dense", "conditional_random_field"].contains(checkpoint.groups[group].name) {
+      checkpoint.groups[group].tensors = checkpoint.groups[group].tensors.map {
+        Tensor(name: $0.name, shape: Shape($0.shape.extents.map { $0 == 4 ? 0 : $0 }), values: [])
+      }
+    }
+    let output = Output(overwrite: false, inputs: [])
+    let path = folder.file("weights.h5")
+    try FormatRegistry.named("keras-h5").write(
+      checkpoint, to: path, in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    for file in ["config.json", "vocab.txt"] {
+      try FileManager.default.copyItem(
+        atPath: Fixtures.path("trained", "cws-crf", file), toPath: folder.file(file))
+    }
+    for command in [
+      ["run", path, "--task", "tag", "好"], ["bench", path, "--viterbi"],
+      ["convert", path, folder.file("crf.json"), "--to", "torchcrf"],
+    ] {
+      let result = try Command.run(Command.path, command)
+      #expect(result.code == 2 && result.errors.contains("no labels"), "\(result.errors)")
+    }
+  }
+
   @Test(arguments: ["b4k-crf", "b4k-memm", "b4k-memm-low-rank"])
   func `torchcrf gets the transitions as they are used`(_ fixture: String) throws {
     let folder = try TemporaryFolder()

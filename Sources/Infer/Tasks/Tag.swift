@@ -119,9 +119,14 @@ public struct Tag: TextTask {
   }
 
   /// The transitions of a CRF or an MEMM as they are used: what is stored times the multiplier.
+  ///
+  /// - Throws: ``InferError`` when the layer has no labels; what reading weights throws.
   public static func kind(
     of layer: TopLayer, _ model: RunnableModel, _ direction: MarkovModel.Direction
   ) throws -> LabelDecoder.Kind {
+    guard layer.outputSize > 0 else {
+      throw InferError(.unsupported, layer.name, "has no labels to choose from")
+    }
     let multiplier = Float(model.architecture.configuration.transitionMultiplier)
     func weight(_ part: String) throws -> [Float] {
       try model.weight("head.\(layer.name).\(part)").floats().map { $0 * multiplier }
