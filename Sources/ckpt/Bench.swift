@@ -126,6 +126,8 @@ struct Bench: ParsableCommand, JSONCommand {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
+  func milliseconds(_ seconds: Double) -> String { "\(Text.decimal(seconds * 1000, 2)) ms" }
+
   private func report(_ measured: Measured, labels: Int? = nil) {
     let (times, median) = (measured.times, measured.median)
     let tokens = Double(batch * measured.length) / median
@@ -146,7 +148,6 @@ struct Bench: ParsableCommand, JSONCommand {
         ).pretty)
       return
     }
-    func milliseconds(_ seconds: Double) -> String { "\(Text.decimal(seconds * 1000, 2)) ms" }
     print(
       "\(batch)×\(measured.length) tokens, \(labels.map { "\($0) labels, " } ?? "")\(Text.plural(measured.threads, "thread")): median "
         + "\(milliseconds(median)) of \(times.count) runs (\(milliseconds(times[0])) to "

@@ -89,7 +89,6 @@ extension Bench {
         ]).pretty)
       return
     }
-    func milliseconds(_ seconds: Double) -> String { "\(Text.decimal(seconds * 1000, 2)) ms" }
     print(
       "\(batch)×\(measured.tokens) tokens behind \(measured.length), "
         + "\(measured.isCached ? "cached" : "uncached"), \(Text.plural(threads, "thread")): "

@@ -58,7 +58,7 @@ struct Bert4kerasBeamSearch: Search {
     }
     steps += 1
     if first.candidate.output.count >= decoding.minLength {
-      let ends = kept.map { isDone($0.candidate.output) }
+      let ends = kept.map { decoding.hasEnded($0.candidate.output) }
       // Which is best matters where one of the two has ended.
       if kept.count > 1, ends[0] || ends[1] || steps == room {
         margin = min(margin, first.candidate.score - kept[1].candidate.score)
@@ -83,13 +83,9 @@ struct Bert4kerasBeamSearch: Search {
 
   private mutating func finish(_ row: Row) {
     result = Generated(
-      ids: Array(row.output.dropFirst(begin)), score: row.score, isFinished: isDone(row.output),
+      ids: Array(row.output.dropFirst(begin)), score: row.score,
+      isFinished: decoding.hasEnded(row.output),
       margin: margin.isFinite ? margin : nil)
-  }
-
-  private func isDone(_ output: [Int32]) -> Bool {
-    guard let last = output.last, decoding.ends.contains(last) else { return false }
-    return output.count { decoding.ends.contains($0) } >= decoding.minEnds
   }
 
   /// log(p + 1e-12) of each token; constraints, which the library has none of, change the logits.

@@ -17,7 +17,6 @@ public final class CachedSteps: StepModel {
   private let session: Session
   /// Computes each layer's keys and values of the source, where there is an encoder.
   private var encoder: Session?
-  private var sourceNames: [String] = []
 
   private var rows: [StepRow] = []
   /// Each row's slot.
@@ -51,9 +50,9 @@ public final class CachedSteps: StepModel {
       try model.weight($0)
     }
     guard form.isEncoderDecoder else { return }
-    sourceNames = session.graph.states.filter { session.graph[$0].shape[1] == .length }
+    let names = session.graph.states.filter { session.graph[$0].shape[1] == .length }
       .map { session.graph[$0].name }
-    encoder = try Session(model.graph, outputs: sourceNames, sharing: session) {
+    encoder = try Session(model.graph, outputs: names, sharing: session) {
       try model.weight($0)
     }
   }
@@ -66,18 +65,16 @@ public final class CachedSteps: StepModel {
     slots = Array(next.indices)
     self.prompts = slots
     capacity = 0
-    let length = next.map(\.tokens.count).max() ?? 1
+    var kept: [String: NDArray<Float>] = [:]
     if let encoder {
       let source = TextInputs(
         rows: next.map { ($0.source, [Int32](repeating: 0, count: $0.source.count)) }
       ).arrays
-      let values = try encoder.run(source)
+      kept = try encoder.run(source)
       sourceMask = source[Input.mask] ?? NDArray(zeros: [0, 0])
-      try reserve(rows: next.count, positions: length)
-      for (name, value) in values { try session.fillState(name, with: value) }
-    } else {
-      try reserve(rows: next.count, positions: length)
     }
+    try reserve(rows: next.count, positions: next.map(\.tokens.count).max() ?? 1)
+    for (name, value) in kept { try session.fillState(name, with: value) }
     rows = next
     return try run(from: rows.map { _ in 0 })
   }
@@ -186,11 +183,7 @@ public final class CachedSteps: StepModel {
     }
     logits.shape = [count, vocabularySize]
     guard slots != Array(slots.indices) else { return logits }
-    return NDArray(
-      shape: logits.shape,
-      values: slots.flatMap { slot in
-        logits.values[(slot * vocabularySize)..<((slot + 1) * vocabularySize)]
-      })
+    return NDArray(shape: logits.shape, values: slots.flatMap { logits.vector($0) })
   }
 
   /// What each token sees, `[slots, length, capacity]`: a lone new token all that stands before it,

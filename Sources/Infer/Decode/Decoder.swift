@@ -88,12 +88,11 @@ public struct Decoder: Sendable {
   ) throws -> [S] {
     guard !searches.isEmpty else { return [] }
     var searches = searches
-    let width = model.vocabularySize
     // Each search's rows are a range of all rows.
     var running = searches.indices.map { (search: $0, rows: $0..<($0 + 1)) }
     var logits = try model.start(prompts)
     while true {
-      let steps = try advance(searches, running, logits, width)
+      let steps = try advance(searches, running, logits)
       var parents: [Int] = []
       var tokens: [Int32] = []
       var next: [(search: Int, rows: Range<Int>)] = []
@@ -114,16 +113,12 @@ public struct Decoder: Sendable {
 
   /// A step of every search that goes on; on several threads where there is enough to do.
   private static func advance<S: Search>(
-    _ searches: [S], _ running: [(search: Int, rows: Range<Int>)], _ logits: NDArray<Float>,
-    _ width: Int
+    _ searches: [S], _ running: [(search: Int, rows: Range<Int>)], _ logits: NDArray<Float>
   ) throws -> [(search: S, continuations: [Continuation])] {
     let isMuch = logits.values.count > 1 << 16
     return try Parallel.map(running.count, threads: isMuch ? nil : 1, with: {}) { index, _ in
       var search = searches[running[index].search]
-      let rows = running[index].rows.map { row in
-        logits.values[(row * width)..<((row + 1) * width)]
-      }
-      let continuations = search.advance(rows)
+      let continuations = search.advance(running[index].rows.map { logits.vector($0) })
       return (search, continuations)
     }
   }

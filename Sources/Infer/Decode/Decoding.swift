@@ -55,6 +55,19 @@ public struct Decoding: Sendable, Equatable {
     self.ends = ends
     minLength = rule == .bert4keras ? 1 : 0
   }
+
+  /// Whether a sequence stops at an end, and has come to as many as finish it.
+  func hasEnded(_ output: [Int32]) -> Bool {
+    guard let last = output.last, ends.contains(last) else { return false }
+    return output.count { ends.contains($0) } >= minEnds
+  }
+}
+
+extension [Int32] {
+  /// The ids without the end that the last of them may be.
+  func withoutEnd(_ ends: Set<Int32>) -> [Int32] {
+    last.map { ends.contains($0) } ?? false ? Array(dropLast()) : self
+  }
 }
 
 /// A sequence that decoding has made.

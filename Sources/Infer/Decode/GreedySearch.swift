@@ -19,12 +19,8 @@ struct GreedySearch: Search {
     guard let row = logits.first, result.ids.count < room else { return [] }
     var scores = Array(row)
     constraints.apply(to: &scores, history: history, new: result.ids.count)
-    let best = Logits.largest(2, of: scores[...])
-    guard let token = best.first else { return [] }
-    if best.count > 1 {
-      let gap = Double(scores[token]) - Double(scores[best[1]])
-      result.margin = min(result.margin ?? .infinity, gap)
-    }
+    guard let (token, margin) = Logits.best(scores[...]) else { return [] }
+    if let margin { result.margin = min(result.margin ?? .infinity, margin) }
     result.score += Double(row[row.startIndex + token]) - Logits.logarithmOfSum(row)
     result.ids.append(Int32(token))
     history.append(Int32(token))

@@ -71,10 +71,12 @@ public struct LabelDecoder: Sendable {
   /// direction, sums of emissions and transitions of a CRF.
   public func chain(_ emissions: ArraySlice<Float>) -> LabelChain {
     let chain =
-      switch kind {
-      case .softmax: independent(emissions)
-      case .crf(let chain): chain.chain(emissions)
-      case .memm(let model, let direction): model.chain(emissions, direction)
+      if let viterbi {
+        viterbi.chain(emissions)
+      } else if case .memm(let model, let direction) = kind {
+        model.chain(emissions, direction)
+      } else {
+        independent(emissions)
       }
     return chain.limited(starts: starts, ends: ends)
   }

@@ -14,6 +14,8 @@ public struct LinearChain: Sendable {
   public private(set) var start: [Float]
   public private(set) var end: [Float]
 
+  /// The transitions in Float64.
+  private let pairs: [Double]
   /// The transitions to four labels at a time, for each four of them from every label.
   private let columns: [SIMD4<Float>]
   private var groups: Int { (labels + 3) / 4 }
@@ -32,6 +34,7 @@ public struct LinearChain: Sendable {
     self.transitions = transitions
     self.start = start ?? none
     self.end = end ?? none
+    pairs = transitions.map { Double($0) }
     columns = (0..<((labels + 3) / 4)).flatMap { group in
       (0..<labels).map { from in
         var four = SIMD4<Float>.zero
@@ -80,7 +83,7 @@ public struct LinearChain: Sendable {
       unary[label] += Double(start[label])
       unary[unary.count - labels + label] += Double(end[label])
     }
-    return LabelChain(unary: unary, pairs: transitions.map { Double($0) }, labels: labels)
+    return LabelChain(unary: unary, pairs: pairs, labels: labels)
   }
 
   // MARK: - Viterbi

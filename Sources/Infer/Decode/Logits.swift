@@ -37,6 +37,14 @@ enum Logits {
     largest(count, of: values.count) { Double(values[values.startIndex + $0]) }
   }
 
+  /// The index of the largest, from 0, and how far the next one is behind; `nil` where there is none.
+  static func best(_ values: ArraySlice<Float>) -> (index: Int, margin: Double?)? {
+    let best = largest(2, of: values)
+    guard let first = best.first else { return nil }
+    func value(_ index: Int) -> Double { Double(values[values.startIndex + index]) }
+    return (first, best.count < 2 ? nil : value(first) - value(best[1]))
+  }
+
   static func largest(
     _ count: Int, of total: Int, _ value: (Int) -> Double
   ) -> [Int] {

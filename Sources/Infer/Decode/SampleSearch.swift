@@ -74,7 +74,6 @@ struct SampleSearch: Search {
     guard let last = ids.last, decoding.ends.contains(last) else { return false }
     guard decoding.rule == .bert4keras else { return true }
     let output = begin + ids
-    return output.count >= decoding.minLength
-      && output.count { decoding.ends.contains($0) } >= decoding.minEnds
+    return output.count >= decoding.minLength && decoding.hasEnded(output)
   }
 }

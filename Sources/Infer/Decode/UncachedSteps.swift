@@ -31,13 +31,8 @@ public final class UncachedSteps: StepModel {
     guard let logits = try session.run(form.inputs(rows))[form.logits] else {
       throw InferError(.graph, form.logits, "was not computed")
     }
-    let (length, width) = (logits.shape[1], logits.shape[2])
-    var last = NDArray<Float>(shape: [0, width], values: [])
-    for (row, sequence) in rows.enumerated() {
-      let start = (row * length + sequence.tokens.count - 1) * width
-      last.values += logits.values[start..<(start + width)]
-    }
-    last.shape[0] = rows.count
-    return last
+    return NDArray(
+      shape: [rows.count, vocabularySize],
+      values: rows.enumerated().flatMap { logits.vector($0, $1.tokens.count - 1) })
   }
 }

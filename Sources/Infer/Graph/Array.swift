@@ -17,6 +17,15 @@ public struct NDArray<Scalar: BinaryFloatingPoint & Sendable>: Sendable, Equatab
     values = [Scalar](repeating: 0, count: shape.reduce(1, *))
   }
 
+  /// The last axis at a place of the others: `logits.vector(row, position)`.
+  ///
+  /// - Precondition: the place is inside, an index for each axis but the last.
+  func vector(_ place: Int...) -> ArraySlice<Scalar> {
+    let index = zip(place, shape).reduce(0) { $0 * $1.1 + $1.0 }
+    let width = shape.last ?? 1
+    return values[(index * width)..<((index + 1) * width)]
+  }
+
   /// The same numbers in another precision.
   public func converted<Other>(to _: Other.Type) -> NDArray<Other> {
     NDArray<Other>(shape: shape, values: values.map { Other($0) })

@@ -79,7 +79,7 @@ public struct Classify: TextTask {
     guard let logits = try session.run(TextInputs(batch, padding: padding).arrays)[head.value]
     else { return [] }
     return batch.indices.map { row in
-      let row = logits.values[(row * head.size)..<((row + 1) * head.size)]
+      let row = logits.vector(row)
       let total = Logits.logarithmOfSum(row)
       return Answer(
         labels: zip(names, row).map { name, logit in

@@ -24,12 +24,8 @@ public struct Exposure: TextTask {
         ?? (gold.count == free.count ? nil : min(gold.count, free.count))
     }
 
-    var reference: [Int32] { withoutEnd(gold) }
-    var candidate: [Int32] { withoutEnd(free) }
-
-    private func withoutEnd(_ ids: [Int32]) -> [Int32] {
-      ids.last.map { ends.contains($0) } ?? false ? Array(ids.dropLast()) : ids
-    }
+    var reference: [Int32] { gold.withoutEnd(ends) }
+    var candidate: [Int32] { free.withoutEnd(ends) }
 
     /// ROUGE-L of the free run, over token ids without the end.
     public var rougeL: Double { OverlapMeasures.rougeL(candidate, reference) }
@@ -95,7 +91,7 @@ public struct Exposure: TextTask {
         ends: decoding.ends)
     }
     try forcing(rows) { row, position, logits in
-      answers[row].forced.append(Logits.best(logits)?.id ?? 0)
+      answers[row].forced.append(Int32(Logits.best(logits)?.index ?? 0))
       answers[row].forcedLogLikelihoods.append(
         Logits.logarithm(of: rows[row].target[position], logits) ?? -.infinity)
     }

@@ -89,12 +89,10 @@ public struct FillMask: TextTask {
     }
     let inputs = TextInputs(batch, padding: tokenization.tokenizer.special.padding)
     guard let logits = try session.run(inputs.arrays)[FillMask.logits] else { return [] }
-    let (length, width) = (logits.shape[1], logits.shape[2])
     return batch.enumerated().map { row, encoding in
       Answer(
         masks: encoding.ids.indices.filter { encoding.ids[$0] == mask }.map { position in
-          let start = (row * length + position) * width
-          return answer(logits.values[start..<(start + width)], at: position)
+          answer(logits.vector(row, position), at: position)
         })
     }
   }

@@ -52,11 +52,7 @@ public struct FindSpans: TextTask {
     self.labels = labels
     self.decoder = decoder
     session = try model.session(returning: [FindSpans.scores], threads: threads)
-    prepare = { input in
-      Tag.Prepared(
-        encoding: try tokenization.encoding(input.text, pair: input.pair),
-        texts: [TextSlices(input.text), TextSlices(input.pair ?? "")])
-    }
+    prepare = { try Tag.Prepared($0, tokenization) }
   }
 
   /// The pointer on top.
@@ -103,10 +99,7 @@ public struct FindSpans: TextTask {
         scores.values[(row * size)..<((row + 1) * size)], heads: labels.count, length: length,
         positions: places)
       let tokens = encoding.ids.indices.map { place in
-        let source = encoding.sources[place]
-        return LabelledToken(
-          token: tokenization.token(encoding.ids[place]), label: "", text: source?.text,
-          range: source.flatMap { $0.range.isEmpty ? nil : $0.range })
+        LabelledToken(at: place, of: encoding, tokenization, label: "")
       }
       return Answer(
         spans: result.spans.map { span in

@@ -133,10 +133,8 @@ public struct Gibbs: TextTask {
     let inputs = TextInputs(
       live.map { chains[$0].encoding }, padding: tokenization.tokenizer.special.padding)
     guard let logits = try session.run(inputs.arrays)[Gibbs.logits] else { return }
-    let (length, width) = (logits.shape[1], logits.shape[2])
     for (row, index) in live.enumerated() {
-      let start = (row * length + chains[index].place) * width
-      let distribution = options.sampler.distribution(logits.values[start..<(start + width)])
+      let distribution = options.sampler.distribution(logits.vector(row, chains[index].place))
       if let token = Sampler.draw(distribution, &chains[index].random) {
         chains[index].encoding.ids[chains[index].place] = token
       }

@@ -180,7 +180,6 @@ public struct Prompting: Sendable {
 
   /// The text of an answer, without what ends it.
   func text(of ids: [Int32]) -> String {
-    let whole = ids.last.map { ends.contains($0) } ?? false ? ids.dropLast() : ids[...]
-    return tokenization.tokenizer.text(of: Array(whole))
+    tokenization.tokenizer.text(of: ids.withoutEnd(ends))
   }
 }

@@ -120,11 +120,9 @@ public struct QuestionAnswering: TextTask {
       guard let starts = results[QuestionAnswering.logits[0]],
         let ends = results[QuestionAnswering.logits[1]]
       else { return [] }
-      let width = starts.shape[1]
       for (row, window) in some.enumerated() {
-        let values = (row * width)..<((row + 1) * width)
         found.append(
-          spans(window, contexts[start + row], starts.values[values], ends.values[values]))
+          spans(window, contexts[start + row], starts.vector(row), ends.vector(row)))
       }
     }
     var rest = found[...]

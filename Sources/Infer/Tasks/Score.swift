@@ -158,18 +158,17 @@ public struct Score: TextTask {
       }
       let inputs = TextInputs(rows, padding: special.padding)
       guard let logits = try session.run(inputs.arrays)[Score.logits] else { break }
-      let (length, width) = (logits.shape[1], logits.shape[2])
       for (row, position) in part.enumerated() {
-        let start = (row * length + position) * width
-        answer.tokens.append(
-          judged(encoding.ids[position], logits.values[start..<(start + width)]))
+        answer.tokens.append(judged(encoding.ids[position], logits.vector(row, position)))
       }
     }
     return answer
   }
 
   private func judged(_ id: Int32, _ logits: ArraySlice<Float>) -> Token {
-    token(id, Logits.logarithm(of: id, logits), Logits.best(logits))
+    token(
+      id, Logits.logarithm(of: id, logits),
+      Logits.best(logits).map { Best(id: Int32($0.index), margin: $0.margin) })
   }
 
   private func token(_ id: Int32, _ logLikelihood: Double?, _ best: Best?) -> Token {
@@ -184,18 +183,5 @@ extension Logits {
     let index = logits.startIndex + Int(id)
     guard logits.indices.contains(index) else { return nil }
     return Double(logits[index]) - logarithmOfSum(logits)
-  }
-
-  /// The likeliest token.
-  static func best(_ logits: ArraySlice<Float>) -> Score.Best? {
-    let best = largest(2, of: logits)
-    return best.first.map { first in
-      Score.Best(
-        id: Int32(first),
-        margin: best.count < 2
-          ? nil
-          : Double(logits[logits.startIndex + first])
-            - Double(logits[logits.startIndex + best[1]]))
-    }
   }
 }

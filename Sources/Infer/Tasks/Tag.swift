@@ -4,8 +4,13 @@ public import Checkpoint
 public struct Tag: TextTask {
   /// A text with its tokens.
   public struct Prepared: Sendable {
-    var encoding: Encoding
-    var texts: [TextSlices]
+    let encoding: Encoding
+    let texts: [TextSlices]
+
+    init(_ input: TaskInput, _ tokenization: Tokenization) throws {
+      encoding = try tokenization.encoding(input.text, pair: input.pair)
+      texts = [TextSlices(input.text), TextSlices(input.pair ?? "")]
+    }
   }
 
   /// The labels of one text.
@@ -80,11 +85,7 @@ public struct Tag: TextTask {
     padding = tokenization.tokenizer.special.padding
     value = try Tag.value(of: layer, model)
     session = try model.session(returning: [value], threads: threads)
-    prepare = { input in
-      Prepared(
-        encoding: try tokenization.encoding(input.text, pair: input.pair),
-        texts: [TextSlices(input.text), TextSlices(input.pair ?? "")])
-    }
+    prepare = { try Prepared($0, tokenization) }
   }
 
   /// The layer on top that labels tokens: a CRF or an MEMM, else the last dense layer on the sequence.
@@ -193,10 +194,8 @@ extension Tag.Reading {
       emissions[...], paths: options.paths, marginals: options.marginals)
     let isAllowed = result.best.labels.count == places.count
     let tokens = (isAllowed ? Array(places.enumerated()) : []).map { index, place in
-      let source = encoding.sources[place]
-      return LabelledToken(
-        token: tokenization.token(encoding.ids[place]), label: labels[result.best.labels[index]],
-        text: source?.text, range: source.flatMap { $0.range.isEmpty ? nil : $0.range },
+      LabelledToken(
+        at: place, of: encoding, tokenization, label: labels[result.best.labels[index]],
         probabilities: result.marginals.map { Array($0[(index * width)..<((index + 1) * width)]) })
     }
     // What stands in the text; special tokens belong to no span.
@@ -223,6 +222,18 @@ public struct LabelledToken: Sendable, Equatable {
   public var range: Range<Int>?
   /// The probability of each label.
   public var probabilities: [Double]?
+
+  init(
+    at place: Int, of encoding: Encoding, _ tokenization: Tokenization, label: String,
+    probabilities: [Double]? = nil
+  ) {
+    let source = encoding.sources[place]
+    token = tokenization.token(encoding.ids[place])
+    self.label = label
+    text = source?.text
+    range = source.flatMap { $0.range.isEmpty ? nil : $0.range }
+    self.probabilities = probabilities
+  }
 }
 
 /// A part of a text that a task has found.

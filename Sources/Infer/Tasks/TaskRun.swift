@@ -39,9 +39,9 @@ public struct TaskRun<Task: TextTask> {
     while true {
       let given = try Self.take(size, next)
       guard !given.isEmpty else { return }
-      for (one, answer) in zip(given, try answers(given, progress: progress)) {
+      for (one, answered) in zip(given, try answers(given, progress: progress)) {
         switch one {
-        case .success(let input): try emit(input, answer)
+        case .success(let input): try emit(input, answered.answer)
         case .failure(let failure):
           try emit(TaskInput(number: failure.number, text: ""), .failure(failure))
         }
@@ -63,10 +63,16 @@ public struct TaskRun<Task: TextTask> {
     return given
   }
 
+  /// A text as the task takes it, and what it answers; or what failed.
+  struct Answered {
+    var prepared: Result<Task.Prepared, TaskFailure>
+    var answer: Result<Task.Answer, TaskFailure>
+  }
+
   /// An answer to each text, in their order.
   mutating func answers(
     _ given: [Given], progress: (_ answered: Int, _ taken: Int) -> Void = { _, _ in }
-  ) throws -> [Result<Task.Answer, TaskFailure>] {
+  ) throws -> [Answered] {
     let prepare = task.prepare
     let prepared = try Parallel.map(given.count, with: {}) {
       index, _ throws(CheckpointError) -> Result<Task.Prepared, TaskFailure> in
@@ -113,7 +119,7 @@ public struct TaskRun<Task: TextTask> {
       start = end
       progress(given.count - ready.count + end, given.count)
     }
-    return answers
+    return zip(prepared, answers).map { Answered(prepared: $0, answer: $1) }
   }
 }
 

@@ -57,12 +57,10 @@ struct TeacherForcing {
   ) throws {
     let sequences = try rows.map { try sequence($0.row) }
     guard let logits = try session.run(form.inputs(sequences))[form.logits] else { return }
-    let (length, width) = (logits.shape[1], logits.shape[2])
     for (place, (index, row)) in rows.enumerated() {
       let first = sequences[place].tokens.count - row.target.count
       for position in row.target.indices {
-        let start = (place * length + first + position) * width
-        try body(index, position, logits.values[start..<(start + width)])
+        try body(index, position, logits.vector(place, first + position))
       }
     }
   }

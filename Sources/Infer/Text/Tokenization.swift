@@ -82,10 +82,9 @@ public struct Tokenization: Sendable {
   public func encoding(
     _ text: String, pair: String? = nil, keeping special: Int32? = nil
   ) throws -> Encoding {
-    let pair = tokenizer.ignoresEmptyPair && pair == "" ? nil : pair
     let whole = try tokenizer.encoding(
-      pieces(text, keeping: special), pair.map { pieces($0, keeping: special) },
-      maxLength: long == .truncate ? limit : nil)
+      text, pair: pair, maxLength: long == .truncate ? limit : nil
+    ) { pieces($0, keeping: special) }
     if let limit, whole.count > limit {
       throw InferError(
         .input, "text", "has \(whole.count) tokens; the limit is \(limit)",

@@ -137,6 +137,13 @@ extension Tokenizer {
   public func encoding(
     _ text: String, pair: String? = nil, maxLength: Int? = nil
   ) throws(TextError) -> Encoding {
+    try encoding(text, pair: pair, maxLength: maxLength) { pieces($0) }
+  }
+
+  /// The same with pieces that are found in another way.
+  func encoding(
+    _ text: String, pair: String?, maxLength: Int?, pieces: (String) -> [Piece]
+  ) throws(TextError) -> Encoding {
     let pair = ignoresEmptyPair && pair == "" ? nil : pair
     return try encoding(pieces(text), pair.map { pieces($0) }, maxLength: maxLength)
   }

@@ -94,9 +94,6 @@ public struct TokenizerSource: Sendable {
 public protocol TokenizerKind: Sendable {
   /// What `--tokenizer` calls it.
   var name: String { get }
-  /// One line for people.
-  var abstract: String { get }
-
   /// Whether it is the one that goes with these files, and with a model of this dialect and family.
   func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool
 

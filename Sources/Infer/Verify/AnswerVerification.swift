@@ -36,19 +36,18 @@ public struct AnswerVerification<Task: TextTask> {
   }
 
   private mutating func compare(
-    _ given: TaskRun<Task>.Given, _ a: Result<Task.Answer, TaskFailure>,
-    _ b: Result<Task.Answer, TaskFailure>
+    _ given: TaskRun<Task>.Given, _ a: TaskRun<Task>.Answered, _ b: TaskRun<Task>.Answered
   ) {
     result.texts += 1
     switch given {
     case .failure(let failure):
       result.failures.append(failure)
     case .success(let input):
-      tokenize(input)
-      switch (a, b) {
+      compare(input, a.prepared, b.prepared)
+      switch (a.answer, b.answer) {
       case (.failure(let failure), .failure): result.failures.append(failure)
       case (.failure(let failure), .success), (.success, .failure(let failure)):
-        let isFirst = (try? a.get()) == nil
+        let isFirst = (try? a.answer.get()) == nil
         let (mine, other) = (
           isFirst ? failure.reason : "an answer", isFirst ? "an answer" : failure.reason
         )
@@ -62,10 +61,12 @@ public struct AnswerVerification<Task: TextTask> {
   }
 
   /// Looks for the first text that the two make other ids of: the likeliest cause of other answers.
-  private mutating func tokenize(_ input: TaskInput) {
+  private mutating func compare(
+    _ input: TaskInput, _ a: Result<Task.Prepared, TaskFailure>,
+    _ b: Result<Task.Prepared, TaskFailure>
+  ) {
     guard result.tokenizedDifferently == nil else { return }
-    func ids(_ task: Task) -> [[Int32]]? { (try? task.prepare(input)).map(task.ids) }
-    let (a, b) = (ids(first.task), ids(second.task))
+    let (a, b) = ((try? a.get()).map(first.task.ids), (try? b.get()).map(second.task.ids))
     guard a != b else { return }
     let (mine, others) = ((a ?? []).flatMap(\.self), (b ?? []).flatMap(\.self))
     let token = zip(mine, others).prefix { $0 == $1 }.count

@@ -4,7 +4,6 @@ import Infer
 /// `--task classify`: labels for texts.
 struct ClassifyFace: TaskFace {
   static let name = "classify"
-  static let abstract = "labels for whole texts, or pairs"
 
   let task: Classify
   private let count: Int
@@ -21,7 +20,7 @@ struct ClassifyFace: TaskFace {
       model, context.tokenization, head: head, activation: choices.activation,
       names: names ?? context.options.labels.names(head.size, of: context.model),
       threshold: choices.threshold, threads: context.threads)
-    count = context.options.topK ?? 5
+    count = context.options.shown
   }
 
   func json(_ answer: Classify.Answer, to input: TaskInput) -> [JSON.Member] {

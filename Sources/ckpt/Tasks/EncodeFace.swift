@@ -4,7 +4,6 @@ import Infer
 /// `--task encode`: a vector for each text.
 struct EncodeFace: TaskFace {
   static let name = "encode"
-  static let abstract = "a vector for each text"
   static func writes(_ options: TaskOptions) -> Bool { true }
 
   let task: Encode

@@ -5,7 +5,6 @@ import Infer
 /// `--task exposure`: a model with the right words before each token, and with its own.
 struct ExposureFace: TaskFace {
   static let name = "exposure"
-  static let abstract = "exposure bias: targets judged after right words and after the model's own"
   static func writes(_ options: TaskOptions) -> Bool { true }
   static let isPaired = true
 
@@ -36,14 +35,14 @@ struct ExposureFace: TaskFace {
 
   func json(_ answer: Exposure.Answer, to input: TaskInput) -> [JSON.Member] {
     func ids(_ ids: [Int32]) -> JSON { .array(ids.map { .number(Int($0)) }) }
-    func numbers(_ values: [Double]) -> JSON { .array(values.map { .finite($0) }) }
+    func numbers(_ values: [Double]) -> JSON { .array(values.map { .number($0) }) }
     return [
       .init("gold", ids(answer.gold)), .init("forced", ids(answer.forced)),
       .init("forced_log_likelihoods", numbers(answer.forcedLogLikelihoods)),
       .init("free", ids(answer.free)),
       .init("free_log_likelihoods", numbers(answer.freeLogLikelihoods)),
       .init("parts_at", answer.partsAt.map { .number($0) } ?? .null),
-      .init("rouge_l", .finite(answer.rougeL)),
+      .init("rouge_l", .number(answer.rougeL)),
     ]
   }
 

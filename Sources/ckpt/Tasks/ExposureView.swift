@@ -43,17 +43,17 @@ struct ExposureView {
     func members(_ position: ExposureSummary.Position) -> [JSON.Member] {
       [
         .init("targets", .number(position.count)),
-        .init("forced_accuracy", .finite(position.forcedAccuracy)),
-        .init("free_accuracy", .finite(position.freeAccuracy)),
-        .init("forced_log_likelihood", position.forcedMean.map { .finite($0) } ?? .null),
-        .init("free_log_likelihood", position.freeMean.map { .finite($0) } ?? .null),
+        .init("forced_accuracy", .number(position.forcedAccuracy)),
+        .init("free_accuracy", .number(position.freeAccuracy)),
+        .init("forced_log_likelihood", position.forcedMean.map { .number($0) } ?? .null),
+        .init("free_log_likelihood", position.freeMean.map { .number($0) } ?? .null),
         .init("runs", .number(position.freeCount)),
         .init("parting", .number(position.parting)),
       ]
     }
     return [
       .init("pairs", .number(summary.count)), .init("exact", .number(summary.exact)),
-      .init("bleu", .finite(summary.bleu)), .init("rouge_l", .finite(summary.rougeL)),
+      .init("bleu", .number(summary.bleu)), .init("rouge_l", .number(summary.rougeL)),
       .init("total", .object(members(summary.total))),
       .init("positions", .array(summary.positions.map { .object(members($0)) })),
     ]

@@ -4,13 +4,12 @@ import Infer
 /// `--task fill-mask`: the likeliest tokens for each `[MASK]`.
 struct FillMaskFace: TaskFace {
   static let name = "fill-mask"
-  static let abstract = "the likeliest tokens for each [MASK]"
 
   let task: FillMask
 
   init(_ context: TaskContext) throws {
     task = try FillMask(
-      context.runnable(), context.tokenization, count: context.options.topK ?? 5,
+      context.runnable(), context.tokenization, count: context.options.shown,
       targets: context.options.choices.targets?.split(separator: ",").map(String.init),
       threads: context.threads)
   }

@@ -4,7 +4,6 @@ import Infer
 /// `--task generate`: what a model writes.
 struct GenerateFace: TaskFace {
   static let name = "generate"
-  static let abstract = "text that follows or answers a text"
 
   let task: Generate
   let notes: [String]
@@ -31,9 +30,9 @@ struct GenerateFace: TaskFace {
             .object([
               .init("text", .string(sequence.text)),
               .init("ids", .array(sequence.ids.map { .number(Int($0)) })),
-              .init("score", .finite(sequence.score)),
+              .init("score", .number(sequence.score)),
               .init("finished", .bool(sequence.isFinished)),
-              .init("margin", sequence.margin.map { .finite($0) } ?? .null),
+              .init("margin", sequence.margin.map { .number($0) } ?? .null),
             ])
           }))
     ]
@@ -50,9 +49,4 @@ struct GenerateFace: TaskFace {
       return "  " + score + Text.printable(sequence.text) + end
     }
   }
-}
-
-extension JSON {
-  /// A number, or null for one that JSON cannot say.
-  static func finite(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }
 }

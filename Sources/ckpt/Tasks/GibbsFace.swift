@@ -4,7 +4,6 @@ import Infer
 /// `--task gibbs`: sentences drawn from a masked language model.
 struct GibbsFace: TaskFace {
   static let name = "gibbs"
-  static let abstract = "sentences drawn from a masked language model, token by token"
   static let needsNoText = true
 
   let task: Gibbs

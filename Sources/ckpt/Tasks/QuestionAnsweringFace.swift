@@ -4,7 +4,6 @@ import Infer
 /// `--task qa`: the part of a context that answers a question.
 struct QuestionAnsweringFace: TaskFace {
   static let name = "qa"
-  static let abstract = "the part of a context that answers a question"
   static let isPaired = true
 
   let task: QuestionAnswering
@@ -13,13 +12,13 @@ struct QuestionAnsweringFace: TaskFace {
   init(_ context: TaskContext) throws {
     let choices = context.options.choices
     var options = QuestionAnswering.Options()
-    options.count = context.options.topK ?? 5
+    options.count = context.options.shown
     options.longest = choices.maxAnswerLength
     options.maybeImpossible = choices.handleImpossible
     options.stride = choices.stride
     task = try QuestionAnswering(
       context.runnable(), context.tokenization, options: options, threads: context.threads)
-    count = context.options.topK ?? 5
+    count = options.count
   }
 
   func json(_ answer: QuestionAnswering.Answer, to input: TaskInput) -> [JSON.Member] {

@@ -4,7 +4,6 @@ import Infer
 /// `--task score`: how likely a model finds texts.
 struct ScoreFace: TaskFace {
   static let name = "score"
-  static let abstract = "log-likelihood and perplexity of a text, or of a target given its source"
 
   let task: Score
   let notes: [String]
@@ -31,15 +30,15 @@ struct ScoreFace: TaskFace {
 
   func json(_ answer: Score.Answer, to input: TaskInput) -> [JSON.Member] {
     [
-      .init("log_likelihood", .finite(answer.logLikelihood)),
-      .init("perplexity", answer.perplexity.map { .finite($0) } ?? .null),
+      .init("log_likelihood", .number(answer.logLikelihood)),
+      .init("perplexity", answer.perplexity.map { .number($0) } ?? .null),
       .init(
         "tokens",
         .array(
           answer.tokens.map { token in
             .object([
               .init("token", .string(token.token)), .init("id", .number(Int(token.id))),
-              .init("log_likelihood", token.logLikelihood.map { .finite($0) } ?? .null),
+              .init("log_likelihood", token.logLikelihood.map { .number($0) } ?? .null),
             ])
           })),
     ]

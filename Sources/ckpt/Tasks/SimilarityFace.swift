@@ -4,7 +4,6 @@ import Infer
 /// `--task similarity`: the cosine of two texts' vectors, or of every two of all texts.
 struct SimilarityFace: TaskFace {
   static let name = "similarity"
-  static let abstract = "the cosine of two texts' vectors"
   static let isPaired = true
 
   static func takesPairs(_ options: TaskOptions) -> Bool { !options.encoding.matrix }

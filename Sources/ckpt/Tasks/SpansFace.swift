@@ -4,7 +4,6 @@ import Infer
 /// `--task spans`: the spans that a GlobalPointer finds.
 struct SpansFace: TaskFace {
   static let name = "spans"
-  static let abstract = "the spans that a GlobalPointer finds, nested ones too"
 
   let task: FindSpans
 

@@ -4,7 +4,6 @@ import Infer
 /// `--task tag`: a label for each token, and what the labels make of the text.
 struct TagFace: TaskFace {
   static let name = "tag"
-  static let abstract = "a label for each token, and the words or entities that they make"
 
   let task: Tag
   private let layer: String

@@ -9,8 +9,6 @@ protocol TaskFace: SendableMetatype {
 
   /// What `--task` calls it.
   static var name: String { get }
-  /// One line for `--help`.
-  static var abstract: String { get }
 
   /// Whether it takes two texts at a time.
   static var isPaired: Bool { get }

@@ -14,6 +14,8 @@ struct TaskOptions: ParsableArguments {
       gibbs: draw from so many of the likeliest tokens.
       """)
   var topK: Int?
+  /// How many candidates, labels or answers are shown.
+  var shown: Int { topK ?? 5 }
   @OptionGroup(title: "Text") var text: TextOptions
   @OptionGroup(title: "encode, similarity") var encoding: EncodingOptions
   @OptionGroup(title: "fill-mask, classify, qa") var choices: ChoiceOptions

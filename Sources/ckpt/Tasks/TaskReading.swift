@@ -71,12 +71,11 @@ final class TaskSource {
   /// How much there is to read, and has been: texts, or bytes of a file; 0 where nobody knows.
   let total: Int
   private(set) var position = 0
-  /// Texts that have been read.
+  /// Texts that have been read: the number of the last one's line.
   private(set) var count = 0
   private var given: ArraySlice<TaskInput> = []
   private var lines: Lines?
   private let form: Form
-  private var number = 0
 
   init(_ inputs: [TaskInput]) {
     given = inputs[...]
@@ -107,25 +106,24 @@ final class TaskSource {
       return .success(first)
     }
     guard var line = try lines?.next() else { return nil }
-    if number == 0 { line = Array(line.withoutByteOrderMark) }
+    if count == 0 { line = Array(line.withoutByteOrderMark) }
     position = lines?.position ?? 0
-    number += 1
     count += 1
     guard let text = String(validating: line, as: UTF8.self) else {
-      return .failure(TaskFailure(number: number, reason: "is not UTF-8"))
+      return .failure(TaskFailure(number: count, reason: "is not UTF-8"))
     }
     switch form {
-    case .plain: return .success(TaskInput(number: number, text: text))
+    case .plain: return .success(TaskInput(number: count, text: text))
     case .pairs:
       let parts = text.split(separator: "\t", omittingEmptySubsequences: false)
       guard parts.count == 2 else {
         return .failure(
           TaskFailure(
-            number: number,
+            number: count,
             reason: "has \(parts.count - 1) tabs; expected two texts with a tab between them"))
       }
       return .success(
-        TaskInput(number: number, text: String(parts[0]), pair: String(parts[1])))
+        TaskInput(number: count, text: String(parts[0]), pair: String(parts[1])))
     case .json: return parsed(line)
     }
   }
@@ -136,23 +134,23 @@ final class TaskSource {
     do throws(CheckpointError) {
       json = try JSON(parsing: line)
     } catch {
-      return .failure(TaskFailure(number: number, reason: "is \(error.reason)"))
+      return .failure(TaskFailure(number: count, reason: "is \(error.reason)"))
     }
-    if let text = json.string { return .success(TaskInput(number: number, text: text)) }
+    if let text = json.string { return .success(TaskInput(number: count, text: text)) }
     func member(_ names: [String]) -> String? {
       names.lazy.compactMap { json[$0]?.string }.first
     }
     guard let text = member(["text", "question", "source"]) else {
       return .failure(
-        TaskFailure(number: number, reason: "is neither a string nor an object with \"text\""))
+        TaskFailure(number: count, reason: "is neither a string nor an object with \"text\""))
     }
     let pairs = ["pair", "text_pair", "context", "target"]
     let pair = member(pairs)
     // One that is null is none; anything else would be lost without a word.
     if pair == nil, let odd = pairs.first(where: { json[$0].map { $0 != .null } ?? false }) {
-      return .failure(TaskFailure(number: number, reason: "has a \"\(odd)\" that is no string"))
+      return .failure(TaskFailure(number: count, reason: "has a \"\(odd)\" that is no string"))
     }
-    return .success(TaskInput(number: number, text: text, pair: pair))
+    return .success(TaskInput(number: count, text: text, pair: pair))
   }
 }
 

@@ -189,8 +189,6 @@ extension PipelineTokenizer {
 /// transformers' `GPT2Tokenizer`.
 public struct GPT2Kind: TokenizerKind {
   public let name = "gpt2"
-  public let abstract =
-    "byte-level BPE as transformers' GPT2Tokenizer makes it (vocab.json, merges.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .bytePairs
@@ -224,8 +222,6 @@ public struct GPT2Kind: TokenizerKind {
 /// transformers' `RobertaTokenizer`.
 public struct RoBERTaKind: TokenizerKind {
   public let name = "roberta"
-  public let abstract =
-    "byte-level BPE as transformers' RobertaTokenizer makes it (vocab.json, merges.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .bytePairs else { return false }
@@ -257,7 +253,6 @@ public struct RoBERTaKind: TokenizerKind {
 /// The `tokenizers` package's own file.
 public struct TokenizerJSONKind: TokenizerKind {
   public let name = "tokenizer-json"
-  public let abstract = "what a tokenizer.json of the tokenizers package describes"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .tokenizerJSON

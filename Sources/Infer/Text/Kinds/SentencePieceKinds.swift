@@ -3,7 +3,6 @@ import Checkpoint
 /// bert4keras' `SpTokenizer`, through the sentencepiece library.
 public struct SentencePieceKind: TokenizerKind {
   public let name = "sentencepiece"
-  public let abstract = "SentencePiece as bert4keras' SpTokenizer uses the library (spiece.model)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .sentencePiece
@@ -45,7 +44,6 @@ extension SentencePieceModel {
 /// transformers' `AlbertTokenizer`.
 public struct ALBERTKind: TokenizerKind {
   public let name = "albert"
-  public let abstract = "SentencePiece as transformers' AlbertTokenizer makes it (spiece.model)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .sentencePiece, dialect != "bert4keras" else { return false }
@@ -93,7 +91,6 @@ public struct ALBERTKind: TokenizerKind {
 /// transformers' `T5Tokenizer`, also that of mT5.
 public struct T5Kind: TokenizerKind {
   public let name = "t5"
-  public let abstract = "SentencePiece as transformers' T5Tokenizer makes it (spiece.model)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .sentencePiece, dialect != "bert4keras" else { return false }

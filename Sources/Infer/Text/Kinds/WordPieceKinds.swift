@@ -18,7 +18,6 @@ extension TokenizerSource {
 /// bert4keras' `Tokenizer`.
 public struct Bert4kerasKind: TokenizerKind {
   public let name = "bert4keras"
-  public let abstract = "WordPiece as bert4keras' Tokenizer makes it (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .lines && dialect == "bert4keras"
@@ -32,7 +31,6 @@ public struct Bert4kerasKind: TokenizerKind {
 /// transformers' `BertTokenizer`, also ELECTRA's and DistilBERT's.
 public struct BERTKind: TokenizerKind {
   public let name = "bert"
-  public let abstract = "WordPiece as transformers' BertTokenizer makes it (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .lines
@@ -103,8 +101,6 @@ extension TokenizerSource {
 /// transformers' tokenizer in pure Python, Google's rules.
 public struct LegacyBERTKind: TokenizerKind {
   public let name = "bert-legacy"
-  public let abstract =
-    "WordPiece by Google's rules, as transformers' BertTokenizerLegacy (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     source.form == .lines && source.className == "BertTokenizerLegacy"
@@ -118,8 +114,6 @@ public struct LegacyBERTKind: TokenizerKind {
 /// RoFormer's vocabulary of Chinese words, as far as it needs no segmenter.
 public struct RoFormerKind: TokenizerKind {
   public let name = "roformer"
-  public let abstract =
-    "a vocabulary of Chinese words; the text is not segmented by jieba (vocab.txt)"
 
   public func fits(_ source: TokenizerSource, dialect: String?, family: String?) -> Bool {
     guard source.form == .lines else { return false }
