@@ -10,6 +10,9 @@ public struct ModelReader: Sendable {
     /// `--set KEY=VALUE`, in order.
     public var settings: [(key: String, value: String)] = []
 
+    /// What Lambda layers of a Keras graph compute, by name: `--lambda NAME=FUNCTION`.
+    public var lambdas: [String: String] = [:]
+
     /// `--set part=NAME` chooses one of several models in a file.
     static let partKey = "part"
     var part: String? { settings.last { $0.key == Options.partKey }?.value }

@@ -11,7 +11,7 @@ public struct Opening: Sendable {
   /// The file that text is read with: ``vocabulary``, or another tokenizer's (`spiece.model`, `vocab.json`,
   /// `tokenizer.json`).
   public let tokenizer: String?
-  private let options: ModelReader.Options
+  let options: ModelReader.Options
 
   /// Opens what `path` leads to; reads names, no payload.
   ///
@@ -146,7 +146,9 @@ public struct Opening: Sendable {
     if path == nil {
       let folder = Paths.folder(of: file)
       let names = Paths.list(folder)
-      let own = stems(of: file).flatMap { ["\($0).config.json", "\($0)_config.json"] }
+      let own = stems(of: file).flatMap {
+        ["\($0).config.json", "\($0)_config.json", "\($0).json"]
+      }.filter { $0 != Paths.name(of: file) }
       let part = (options.part ?? options.remainingPart).map { ["\($0)_config.json"] } ?? []
       // Google's projects keep theirs beside a TensorFlow checkpoint.
       let google = ["bert_config.json", "albert_config.json"]

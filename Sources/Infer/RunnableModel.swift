@@ -1,7 +1,7 @@
 public import Checkpoint
 
 /// A model with its graph: what is run, tapped, judged and compared.
-public struct RunnableModel: Sendable {
+public struct RunnableModel: Runnable {
   public private(set) var architecture: FamilyArchitecture
   public private(set) var graph: Graph
   /// The framework's own names of values, by canonical name.
@@ -72,29 +72,8 @@ public struct RunnableModel: Sendable {
     return tensor
   }
 
-  /// Prepares the graph for running.
-  ///
-  /// - Parameter names: outputs and inner values that runs return.
-  public func session(returning names: [String], threads: Int? = nil) throws -> Session {
-    try Session(graph, outputs: names, threads: threads) { try weight($0) }
-  }
-
   /// The graph that continues texts (``FamilyBuilder/stepGraph(_:)``).
   func stepGraph() throws(InferError) -> Graph { try FamilyRegistry.stepGraph(architecture) }
-
-  /// Runs the plain reference in a precision.
-  public func reference<Scalar: ReferenceScalar>(
-    _: Scalar.Type, _ inputs: [String: NDArray<Float>], returning names: [String]
-  ) throws -> [String: NDArray<Scalar>] {
-    try Reference<Scalar>(graph) { name in
-      let tensor = try weight(name)
-      return NDArray(
-        shape: tensor.shape.extents, values: Elements.decode(try tensor.bytes(), as: tensor.dtype))
-    }.run(inputs, returning: names)
-  }
-
-  /// The names of all outputs.
-  public var outputNames: [String] { graph.outputs.map(\.name) }
 
   /// Values by glob over canonical, output and framework names, in order of computation.
   public func taps(_ globs: [String]) throws(InferError) -> [Tap] {

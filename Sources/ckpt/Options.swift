@@ -33,11 +33,19 @@ struct ModelOptions: ParsableArguments {
   @Option(name: .customLong("set"), help: settingsHelp, completion: .settings)
   var settings: [String] = []
 
+  @Option(
+    help: """
+      What a Lambda layer of a Keras graph computes, which is never executed: NAME=first-token, \
+      NAME=mean, …; an unknown one is answered with the list.
+      """)
+  var lambda: [String] = []
+
   static let settingsHelp: ArgumentHelp = """
     Say a configuration value: KEY=VALUE; an unknown KEY is answered with the list. A layer on top: \
     head.NAME=first-token|sequence|pooler|LAYER, with its activation (head.dense_3=first-token,softmax), \
     a GlobalPointer with its heads (,heads=3). bert4keras_version=0.11.3: the release that wrote the \
-    file. part=generator: the other of ELECTRA's two models in a TensorFlow checkpoint.
+    file. part=generator: the other of ELECTRA's two models in a TensorFlow checkpoint. \
+    input_shape=[INPUT:]None,28,28,1: what a Keras graph leaves open.
     """
 
   func reading() throws -> ModelReader.Options {
@@ -48,6 +56,8 @@ struct ModelOptions: ParsableArguments {
     options.configurationPath = config
     options.vocabularyPath = vocab
     options.settings = try Self.pairs(settings, flag: "--set")
+    options.lambdas = Dictionary(
+      try Self.pairs(lambda, flag: "--lambda").map { ($0.key, $0.value) }) { $1 }
     return options
   }
 
@@ -73,6 +83,8 @@ struct SecondModelOptions: ParsableArguments {
     name: .customLong("set-b"), help: "The second model's configuration value: KEY=VALUE.",
     completion: .settings)
   var settingsB: [String] = []
+  @Option(help: "What a Lambda layer of the second model computes: NAME=FUNCTION.")
+  var lambdaB: [String] = []
 
   func reading() throws -> ModelReader.Options {
     var reading = ModelReader.Options()
@@ -82,6 +94,8 @@ struct SecondModelOptions: ParsableArguments {
     reading.configurationPath = configB
     reading.vocabularyPath = vocabB
     reading.settings = try ModelOptions.pairs(settingsB, flag: "--set-b")
+    reading.lambdas = Dictionary(
+      try ModelOptions.pairs(lambdaB, flag: "--lambda-b").map { ($0.key, $0.value) }) { $1 }
     return reading
   }
 }

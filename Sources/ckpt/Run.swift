@@ -61,7 +61,10 @@ struct Run: ParsableCommand, JSONCommand {
   func run() throws {
     let opening = try Opening(model, options: options.reading())
     if let inputs {
-      try run(opening.model(), on: inputs, opening)
+      switch try opening.meaning() {
+      case .family(let model): try run(model, on: inputs, opening)
+      case .keras(let model): try run(model, on: inputs, opening)
+      }
     } else if let task {
       if let outputs {
         // Now, not behind a million texts.
@@ -77,12 +80,42 @@ struct Run: ParsableCommand, JSONCommand {
     let given = try Arrays.read(inputs)
     let runnable = try RunnableModel(model, mask: tasks.text.mask, inputs: given.keys)
     let arrays = try TextInputs(
-      named: given, padding: runnable.architecture.configuration.padding, for: runnable.graph)
+      named: given, padding: runnable.architecture.configuration.padding, for: runnable.graph
+    ).arrays
     let taps = try runnable.taps(tap)
-    let names = runnable.outputNames + taps.map(\.value)
-    let results = try compute(runnable, arrays, names)
+    let results = try compute(runnable, arrays, runnable.outputNames + taps.map(\.value))
+    try finish(results, runnable.outputNames, taps.map { ($0.value, $0.name) }, inputs, opening)
+  }
+
+  private func run(_ model: KerasModel, on inputs: String, _ opening: Opening) throws {
+    let arrays = try RunnableKeras.inputs(named: Arrays.read(inputs), for: model.network)
+    let runnable = try RunnableKeras(model, inputs: arrays.mapValues(\.shape))
+    // What an unknown layer feeds cannot be told; what was asked for by name may come before it.
+    if let obstacle = runnable.obstacle, tap.isEmpty { throw obstacle }
+    let taps = try runnable.taps(tap)
+    let results = try compute(runnable, arrays, runnable.outputNames + taps)
+    try finish(results, runnable.outputNames, taps.map { ($0, $0) }, inputs, opening)
+  }
+
+  private func compute(
+    _ runnable: some Runnable, _ inputs: [String: NDArray<Float>], _ names: [String]
+  ) throws -> [String: NDArray<Float>] {
+    switch reference {
+    case .f64:
+      try runnable.reference(Double.self, inputs, returning: names)
+        .mapValues { $0.converted(to: Float.self) }
+    case .f32: try runnable.reference(Float.self, inputs, returning: names)
+    case nil: try runnable.session(returning: names, threads: threads).run(inputs)
+    }
+  }
+
+  /// Writes and tells what was computed: the outputs, then what was tapped.
+  private func finish(
+    _ results: [String: NDArray<Float>], _ outputNames: [String],
+    _ taps: [(value: String, name: String)], _ inputs: String, _ opening: Opening
+  ) throws {
     var ordered: [(name: String, array: NDArray<Float>)] = []
-    for name in runnable.outputNames { results[name].map { ordered.append((name, $0)) } }
+    for name in outputNames { results[name].map { ordered.append((name, $0)) } }
     for tap in taps where !ordered.contains(where: { $0.name == tap.name }) {
       results[tap.value].map { ordered.append((tap.name, $0)) }
     }
@@ -92,18 +125,6 @@ struct Run: ParsableCommand, JSONCommand {
       try Arrays.write(ordered, to: outputs, inputs: files, overwrite: overwrite)
     }
     render(ordered)
-  }
-
-  private func compute(
-    _ runnable: RunnableModel, _ inputs: TextInputs, _ names: [String]
-  ) throws -> [String: NDArray<Float>] {
-    switch reference {
-    case .f64:
-      try runnable.reference(Double.self, inputs.arrays, returning: names)
-        .mapValues { $0.converted(to: Float.self) }
-    case .f32: try runnable.reference(Float.self, inputs.arrays, returning: names)
-    case nil: try runnable.session(returning: names, threads: threads).run(inputs.arrays)
-    }
   }
 
   private func render(_ results: [(name: String, array: NDArray<Float>)]) {

@@ -1,11 +1,3 @@
-/// What the tensors mean.
-public enum Architecture: Sendable {
-  /// A known family with its configuration.
-  case family(FamilyArchitecture)
-  /// A Keras model described by its configuration tree, of no known family.
-  case keras(configuration: JSON)
-}
-
 /// A family's name, configuration and heads: enough to know every weight and its shape.
 public struct FamilyArchitecture: Sendable, Equatable {
   /// The family's name in ``ArchitectureRegistry``.

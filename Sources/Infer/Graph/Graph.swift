@@ -46,6 +46,9 @@ public struct Graph: Sendable {
   private var resultByName: [String: ID] = [:]
   private var weightByName: [String: ID] = [:]
   private var stateByName: [String: ID] = [:]
+  private var aliasByName: [String: ID] = [:]
+  /// Further names of values, of what only hands on what it takes, in the order in which they were given.
+  public private(set) var aliases: [String] = []
 
   public init() {}
 
@@ -82,7 +85,7 @@ public struct Graph: Sendable {
     // Weights have names too; a weight and the value made with it may share one.
     guard !name.isEmpty else { return nil }
     return outputByName[name] ?? resultByName[name]
-      ?? inputs.first { self[$0].name == name } ?? weightByName[name]
+      ?? inputs.first { self[$0].name == name } ?? aliasByName[name] ?? weightByName[name]
   }
 
   /// The names of inner values that can be tapped, in the order in which they are computed.
@@ -154,6 +157,19 @@ public struct Graph: Sendable {
       return id
     } catch {
       throw InferError(.graph, name, "\(op.name) expects \(error.expected); it got \(shapes)")
+    }
+  }
+
+  /// Gives a value a name by which it can be asked for; one that has a name already gets another.
+  ///
+  /// The first value of a name keeps it.
+  public mutating func name(_ id: ID, _ name: String) {
+    if case .node = self[id].source, self[id].name.isEmpty {
+      values[id.index].name = name
+      if resultByName[name] == nil { resultByName[name] = id }
+    } else if self[id].name != name, aliasByName[name] == nil {
+      aliasByName[name] = id
+      aliases.append(name)
     }
   }
 
