@@ -29,4 +29,13 @@ public struct InferError: Error, Sendable, Equatable, CustomStringConvertible {
   public static func == (a: InferError, b: InferError) -> Bool {
     a.kind == b.kind && a.value == b.value
   }
+
+  /// A value that should be an index along an axis of so many, and is none.
+  static func index<Scalar: BinaryFloatingPoint>(
+    _ value: Scalar, of extent: Int, at position: Int
+  ) -> InferError {
+    InferError(
+      .input, "indices",
+      "element \(position) is \(value); expected a whole number of \(-extent) to \(extent - 1)")
+  }
 }

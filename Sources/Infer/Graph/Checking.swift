@@ -85,6 +85,13 @@ extension Graph {
   func checkComputed<Scalar: ReferenceScalar>(
     _ node: Node, _ operands: [NDArray<Scalar>]
   ) throws(InferError) {
+    if let op = node.op as? GatherAxis {
+      let extent = operands[0].shape[op.axis.counted(of: operands[0].shape.count)]
+      for (position, value) in operands[1].values.enumerated()
+      where op.index(value, of: extent) == nil {
+        throw InferError.index(value, of: extent, at: position)
+      }
+    }
     guard let op = node.op as? any TableOp, op.takesIDs else { return }
     try check(operands[1], in: node, op.limit(rows: operands[0].shape[0]))
   }
