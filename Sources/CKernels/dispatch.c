@@ -82,3 +82,23 @@ void ckpt_multiply_row(size_t n, size_t k, const float *a, float scale, const fl
                        size_t stride, int transposed, float *y) {
   kernels()->multiply_row(n, k, a, scale, b, stride, transposed, y);
 }
+
+void ckpt_convolve(const struct ckpt_windows *windows, size_t first, size_t m, size_t n,
+                   const float *panels, const float *bias, enum ckpt_activation activation,
+                   float *c, size_t c_stride, float *buffer) {
+  kernels()->convolve(windows, first, m, n, panels, bias, activation, c, c_stride, buffer);
+}
+
+void ckpt_depthwise(const struct ckpt_windows *windows, size_t row, size_t multiplier,
+                    const float *kernel, const float *bias, float *y) {
+  kernels()->depthwise(windows, row, multiplier, kernel, bias, y);
+}
+
+void ckpt_pool(const struct ckpt_windows *windows, size_t row, int average, float *y) {
+  kernels()->pool(windows, row, average, y);
+}
+
+void ckpt_standardize(const float *x, const float *mean, const float *scale, const float *shift,
+                      float *y, size_t count) {
+  kernels()->standardize(x, mean, scale, shift, y, count);
+}

@@ -135,10 +135,96 @@ static void copy_rows(size_t m, size_t k, const float *a, size_t a_stride, float
   }
 }
 
-static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size_t a_stride,
-                              float scale, const float *panels, const float *bias,
-                              enum ckpt_activation activation, float *c, size_t c_stride,
-                              float *buffer) {
+INLINE void copy(float *to, const float *from, ptrdiff_t count) {
+  if (count < 8) {
+    for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i];
+  } else {
+    memcpy(to, from, (size_t)count * sizeof(float));
+  }
+}
+
+INLINE void clear(float *to, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++) to[i] = 0;
+}
+
+/// Steps `start` to `start` + `k` of what the window sees at `m` places from `first` on, as rows of
+/// STRIDE floats.
+///
+/// Pixels that stand together in the window and in the image are copied together.
+static void copy_windows(const struct ckpt_windows *w, size_t first, size_t m, size_t start,
+                         size_t k, float *buffer) {
+  const int together = w->dilation[2] == 1 && w->pixel == w->channels;
+  const ptrdiff_t run = together ? w->window[2] * w->channels : w->channels;
+  const ptrdiff_t runs = together ? 1 : w->window[2];
+  const ptrdiff_t length = w->extent[2] * w->pixel;
+  // The run in which the rows start, and the place at which the first row stands.
+  const ptrdiff_t tap = (ptrdiff_t)start / run, skip = (ptrdiff_t)start % run;
+  ptrdiff_t place = (ptrdiff_t)first;
+  ptrdiff_t p2 = place % w->places[2];
+  place /= w->places[2];
+  ptrdiff_t p1 = place % w->places[1];
+  place /= w->places[1];
+  ptrdiff_t p0 = place % w->places[0], image = place / w->places[0];
+  for (size_t r = 0; r < m; r++, buffer += STRIDE) {
+    ptrdiff_t t2 = tap % runs, t1 = tap / runs % w->window[1], t0 = tap / runs / w->window[1];
+    ptrdiff_t offset = skip;
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)k;) {
+      const ptrdiff_t rest = (ptrdiff_t)k - at;
+      const ptrdiff_t here = run - offset < rest ? run - offset : rest;
+      const ptrdiff_t i0 = p0 * w->stride[0] + t0 * w->dilation[0] - w->before[0];
+      const ptrdiff_t i1 = p1 * w->stride[1] + t1 * w->dilation[1] - w->before[1];
+      const ptrdiff_t i2 = p2 * w->stride[2] + t2 * w->dilation[2] - w->before[2];
+      float *to = buffer + at;
+      if (i0 < 0 || i0 >= w->extent[0] || i1 < 0 || i1 >= w->extent[1]) {
+        clear(to, here);
+      } else {
+        const float *row = w->x + ((image * w->extent[0] + i0) * w->extent[1] + i1) * length;
+        // Floats of the row; those outside of it are padding.
+        const ptrdiff_t from = i2 * w->pixel + offset, end = from + here;
+        const ptrdiff_t limit = together ? length : (i2 < w->extent[2] ? end : 0);
+        ptrdiff_t low = from < 0 ? -from : 0, high = end > limit ? limit - from : here;
+        if (!together && i2 < 0) high = 0;
+        if (high < 0) high = 0;
+        if (low > high) low = high;
+        clear(to, low);
+        copy(to + low, row + from + low, high - low);
+        clear(to + high, here - high);
+      }
+      at += here;
+      offset = 0;
+      if (++t2 == runs) {
+        t2 = 0;
+        if (++t1 == w->window[1]) {
+          t1 = 0;
+          t0++;
+        }
+      }
+    }
+    if (++p2 == w->places[2]) {
+      p2 = 0;
+      if (++p1 == w->places[1]) {
+        p1 = 0;
+        if (++p0 == w->places[0]) {
+          p0 = 0;
+          image++;
+        }
+      }
+    }
+  }
+}
+
+/// The left operand of a product: rows of floats, or what a window sees.
+struct left {
+  const float *a;
+  size_t stride;
+  float scale;
+  const struct ckpt_windows *windows;
+  size_t first;
+};
+
+static void product(size_t m, size_t n, size_t k, const struct left *left, const float *panels,
+                    const float *bias, enum ckpt_activation activation, float *c, size_t c_stride,
+                    float *buffer) {
   const size_t blocks = (m + CKPT_ROW_BLOCK - 1) / CKPT_ROW_BLOCK;
   for (size_t block = 0, top = 0, rows; block < blocks; block++, top += rows) {
     rows = (m - top + blocks - block - 1) / (blocks - block);
@@ -146,7 +232,12 @@ static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size
     for (size_t start = 0; start == 0 || start < k; start += CKPT_INNER_BLOCK) {
       const size_t inner = k - start < CKPT_INNER_BLOCK ? k - start : CKPT_INNER_BLOCK;
       const int first = start == 0, last = start + inner >= k;
-      copy_rows(rows, inner, a + top * a_stride + start, a_stride, scale, buffer);
+      if (left->windows) {
+        copy_windows(left->windows, left->first + top, rows, start, inner, buffer);
+      } else {
+        copy_rows(rows, inner, left->a + top * left->stride + start, left->stride, left->scale,
+                  buffer);
+      }
       for (size_t j = 0; j < n; j += PANEL) {
         const size_t here = n - j < PANEL ? n - j : PANEL;
         const float *panel = panels + j * k + start * PANEL;
@@ -183,4 +274,21 @@ static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size
       }
     }
   }
+}
+
+static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size_t a_stride,
+                              float scale, const float *panels, const float *bias,
+                              enum ckpt_activation activation, float *c, size_t c_stride,
+                              float *buffer) {
+  const struct left left = {.a = a, .stride = a_stride, .scale = scale};
+  product(m, n, k, &left, panels, bias, activation, c, c_stride, buffer);
+}
+
+static void VARIANT(convolve)(const struct ckpt_windows *w, size_t first, size_t m, size_t n,
+                              const float *panels, const float *bias,
+                              enum ckpt_activation activation, float *c, size_t c_stride,
+                              float *buffer) {
+  const struct left left = {.windows = w, .first = first};
+  const size_t k = (size_t)(w->window[0] * w->window[1] * w->window[2] * w->channels);
+  product(m, n, k, &left, panels, bias, activation, c, c_stride, buffer);
 }

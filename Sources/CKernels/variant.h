@@ -20,13 +20,20 @@ struct ckpt_kernels {
   void (*multiply)(size_t, size_t, size_t, const float *, size_t, float, const float *,
                    const float *, enum ckpt_activation, float *, size_t, float *);
   void (*multiply_row)(size_t, size_t, const float *, float, const float *, size_t, int, float *);
+  void (*convolve)(const struct ckpt_windows *, size_t, size_t, size_t, const float *,
+                   const float *, enum ckpt_activation, float *, size_t, float *);
+  void (*depthwise)(const struct ckpt_windows *, size_t, size_t, const float *, const float *,
+                    float *);
+  void (*pool)(const struct ckpt_windows *, size_t, int, float *);
+  void (*standardize)(const float *, const float *, const float *, const float *, float *, size_t);
 };
 
 #define KERNELS(name)                                                                   \
   {                                                                                     \
     name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(hadamard), VARIANT(rotate),   \
         VARIANT(rms_norm), VARIANT(layer_norm), VARIANT(softmax), VARIANT(pack),        \
-        VARIANT(multiply), VARIANT(multiply_row)                                        \
+        VARIANT(multiply), VARIANT(multiply_row), VARIANT(convolve),                    \
+        VARIANT(depthwise), VARIANT(pool), VARIANT(standardize)                         \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;

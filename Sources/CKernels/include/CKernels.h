@@ -78,6 +78,39 @@ void ckpt_multiply(size_t m, size_t n, size_t k, const float *a, size_t a_stride
 void ckpt_multiply_row(size_t n, size_t k, const float *a, float scale, const float *b,
                        size_t stride, int transposed, float *y);
 
+/// Places of a window in images of up to three axes. Axes that an image does not have are the first
+/// ones, with an extent of 1.
+struct ckpt_windows {
+  /// Images one after the other, in C order, the channels of a pixel together.
+  const float *x;
+  /// Floats from a pixel to the next, and how many of them the window sees.
+  ptrdiff_t pixel, channels;
+  /// Of an image, of the window, and the places of the window.
+  ptrdiff_t extent[3], window[3], places[3];
+  /// The first element of the window at place 0 lies `before` elements outside of the image.
+  ptrdiff_t stride[3], dilation[3], before[3];
+};
+
+/// The product of ckpt_multiply, where row i of `a` is what the window sees at place `first` + i of
+/// all images, [window, channels] in C order, 0 outside of its image.
+void ckpt_convolve(const struct ckpt_windows *windows, size_t first, size_t m, size_t n,
+                   const float *panels, const float *bias, enum ckpt_activation activation,
+                   float *c, size_t c_stride, float *buffer);
+
+/// One row of places, along the last axis, of a convolution whose filters see one channel each:
+/// `kernel [window, channels · multiplier]`, `bias [channels · multiplier]` or null,
+/// `y [places, channels · multiplier]`. Here `pixel` is `channels`.
+void ckpt_depthwise(const struct ckpt_windows *windows, size_t row, size_t multiplier,
+                    const float *kernel, const float *bias, float *y);
+
+/// One row of places, along the last axis: the largest element that the window sees in each channel,
+/// or, if `average`, the mean. `y [places, channels]`; `pixel` is `channels`.
+void ckpt_pool(const struct ckpt_windows *windows, size_t row, int average, float *y);
+
+/// `y[i] = (x[i] − mean[i]) · scale[i] + shift[i]`.
+void ckpt_standardize(const float *x, const float *mean, const float *scale, const float *shift,
+                      float *y, size_t count);
+
 // Rows of `a`, and steps of the inner dimension, that are worked on at a time: together they stay
 // in the second-level cache.
 enum {

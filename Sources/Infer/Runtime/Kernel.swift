@@ -28,7 +28,8 @@ extension Kernel {
 public enum WeightLayout: Sendable, Hashable {
   /// C order.
   case plain
-  /// A matrix as the panels of ``MatMul``; `transposed` when it is stored as `[out, in]`.
+  /// A matrix as the panels of ``MatMul``; `transposed` when it is stored as `[out, in]`. A weight of
+  /// more axes is a matrix whose rows are all axes but the last, as a convolution's kernel is.
   case panels(transposed: Bool)
 }
 

@@ -52,11 +52,12 @@ struct Weights {
       switch layout {
       case .plain: result[layout] = plain
       case .panels(let transposed):
-        let (inner, columns) = transposed ? (shape[1], shape[0]) : (shape[0], shape[1])
+        let (rows, width) = (shape.dropLast().reduce(1, *), shape.last ?? 1)
+        let (inner, columns) = transposed ? (width, rows) : (rows, width)
         let panels = try Buffer(
           count: MatMul.panelCount(inner: inner, columns: columns), for: value.name)
         MatMul.pack(
-          plain.data, stride: shape[1], transposed: transposed, inner: inner, columns: columns,
+          plain.data, stride: width, transposed: transposed, inner: inner, columns: columns,
           into: panels.data)
         result[layout] = panels
       }

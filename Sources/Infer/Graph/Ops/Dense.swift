@@ -5,7 +5,7 @@ public import Checkpoint
 ///
 /// With `transposedKernel` the kernel is `[out, in]`: a tied decoder multiplies by the transposed
 /// embedding table. The activation other than `linear` comes from a fusion pass.
-public struct Linear: Op {
+public struct Linear: ActivatedOp {
   public var transposedKernel: Bool
   public var activation: Activation
 

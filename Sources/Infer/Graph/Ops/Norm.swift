@@ -1,3 +1,5 @@
+public import Checkpoint
+
 /// Layer normalization over the last axis (arXiv 1607.06450):
 /// `(x) → (x − mean) / √(variance + epsilon)`, `(x, gamma, beta) → gamma · that + beta`.
 public struct LayerNorm: Op {
@@ -42,6 +44,41 @@ public struct Modulate: Op {
       let batch = operands[0].first, let width = operands[0].last,
       operands[1...].allSatisfy({ $0 == [batch, width] })
     else { throw ShapeMismatch("x [batch, …, width], gamma and at most beta [batch, width]") }
+    return operands[0]
+  }
+}
+
+/// Batch normalization with the moments of training (arXiv 1502.03167), over the last axis:
+/// `(x […, c], mean [c], variance [c], gamma [c]?, beta [c]?)
+/// → act(gamma · (x − mean) / √(variance + epsilon) + beta)`.
+///
+/// The activation other than `linear` comes from a fusion pass.
+public struct BatchNorm: ActivatedOp {
+  public let epsilon: Double
+  public var activation: Activation
+  /// Whether there are gains; else they are 1.
+  public let hasGamma: Bool
+  /// Whether there are shifts; else they are 0.
+  public let hasBeta: Bool
+
+  public init(
+    epsilon: Double, activation: Activation = .linear, hasGamma: Bool = true, hasBeta: Bool = true
+  ) {
+    self.epsilon = epsilon
+    self.activation = activation
+    self.hasGamma = hasGamma
+    self.hasBeta = hasBeta
+  }
+
+  public var name: String { "batch_norm" }
+
+  public func shape(_ operands: [[Dimension]]) throws(ShapeMismatch) -> [Dimension] {
+    guard operands.count == 3 + (hasGamma ? 1 : 0) + (hasBeta ? 1 : 0),
+      let width = operands[0].last, operands[1...].allSatisfy({ $0 == [width] })
+    else {
+      throw ShapeMismatch(
+        "x […, c], mean and variance\(hasGamma ? ", gamma" : "")\(hasBeta ? ", beta" : "") [c]")
+    }
     return operands[0]
   }
 }

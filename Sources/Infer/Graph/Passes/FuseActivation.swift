@@ -1,6 +1,7 @@
 import Checkpoint
 
-/// `Activate(Linear(x))` becomes a `Linear` with that activation.
+/// `Activate(Linear(x))` becomes a `Linear` with that activation; so do the other ops that may have
+/// one.
 struct FuseActivation: Pass {
   var name: String { "fuse activations" }
 
@@ -9,12 +10,11 @@ struct FuseActivation: Pass {
     var replacements: [Int: Graph.Replacement] = [:]
     for (index, node) in graph.nodes.enumerated() {
       guard let activate = node.op as? Activate, fusable.contains(node.operands[0]),
-        let linear = graph.node(node.operands[0], as: Linear.self),
-        linear.op.activation == .linear
+        case .node(let producer) = graph[node.operands[0]].source,
+        var fused = graph.nodes[producer].op as? any ActivatedOp, fused.activation == .linear
       else { continue }
-      let fused = Linear(
-        transposedKernel: linear.op.transposedKernel, activation: activate.activation)
-      replacements[index] = .init(op: fused, operands: linear.operands)
+      fused.activation = activate.activation
+      replacements[index] = .init(op: fused, operands: graph.nodes[producer].operands)
     }
     return try graph.rewritten(replacements)
   }

@@ -16,7 +16,8 @@ extension Linear {
   ) throws(InferError) {
     let (x, kernel, bias) = (operands[0], operands[1], operands.count == 3 ? operands[2].data : nil)
     let (rows, inner, columns) = (x.rows, x.width, result.width)
-    let grid = Grid(rows: rows, panels: MatMul.panels(columns: columns), workers: workers.count)
+    let grid = ProductGrid(
+      rows: rows, panels: MatMul.panels(columns: columns), workers: workers.count)
     workers.parallel(grid.count) { range, worker in
       let scratch = workers.scratch(of: worker)
       for index in range {
@@ -51,7 +52,7 @@ extension Linear {
 ///
 /// Blocks share no work but the copy of their rows of `x`, and reading their panels; few rows are
 /// therefore cut by panels only, and many by rows first.
-private struct Grid {
+struct ProductGrid {
   let rows: Int
   let panels: Int
   let rowParts: Int

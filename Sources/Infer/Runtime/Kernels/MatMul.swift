@@ -55,6 +55,24 @@ enum MatMul {
       result.stride, scratch)
   }
 
+  /// The product whose left operand has a row for each place of a window: what the window sees there.
+  ///
+  /// - Parameters:
+  ///   - first: the place of the first row.
+  ///   - panels: the kernel `[window · channels, columns]`, packed.
+  ///   - scratch: ``buffer`` floats.
+  static func convolve(
+    _ windows: ckpt_windows, first: Int, _ panels: UnsafePointer<Float>, into result: Rows,
+    rows: Int, columns: Int, bias: UnsafePointer<Float>?, activation: Activation,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: windows) {
+      ckpt_convolve(
+        $0, first, rows, columns, panels, bias, activation.code, result.data, result.stride, scratch
+      )
+    }
+  }
+
   /// `result [columns] = scale · a [inner] · b` for one row, with `b` as it lies: packing a matrix
   /// for a single row costs more than the product.
   ///
