@@ -9,6 +9,7 @@
 #define TALL 6  // with two more registers for the panel, one for `a`
 #include "elementwise.h"
 #include "product.h"
+#include "recurrent.h"
 #pragma clang attribute pop
 
 const struct ckpt_kernels ckpt_avx2 = KERNELS("avx2");

@@ -11,6 +11,7 @@
 #define TALL 12  // with two more registers for the panel, one for `a`
 #include "elementwise.h"
 #include "product.h"
+#include "recurrent.h"
 #pragma clang attribute pop
 
 const struct ckpt_kernels ckpt_avx512 = KERNELS("avx512");

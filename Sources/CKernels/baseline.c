@@ -11,5 +11,6 @@
 #endif
 #include "elementwise.h"
 #include "product.h"
+#include "recurrent.h"
 
 const struct ckpt_kernels ckpt_baseline = KERNELS("baseline");

@@ -20,13 +20,23 @@ struct ckpt_kernels {
   void (*multiply)(size_t, size_t, size_t, const float *, size_t, float, const float *,
                    const float *, enum ckpt_activation, float *, size_t, float *);
   void (*multiply_row)(size_t, size_t, const float *, float, const float *, size_t, int, float *);
+  void (*simple_gates)(enum ckpt_activation, size_t, const float *, const float *, float *);
+  void (*lstm_gates)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                     const float *, float *, float *);
+  void (*gru_gates)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                    const float *, float *);
+  void (*gru_reset)(enum ckpt_activation, size_t, const float *, const float *, const float *,
+                    float *);
+  void (*gru_update)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                     const float *, const float *, float *);
 };
 
 #define KERNELS(name)                                                                   \
   {                                                                                     \
     name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(hadamard), VARIANT(rotate),   \
         VARIANT(rms_norm), VARIANT(layer_norm), VARIANT(softmax), VARIANT(pack),        \
-        VARIANT(multiply), VARIANT(multiply_row)                                        \
+        VARIANT(multiply), VARIANT(multiply_row), VARIANT(simple_gates),                \
+        VARIANT(lstm_gates), VARIANT(gru_gates), VARIANT(gru_reset), VARIANT(gru_update) \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;
