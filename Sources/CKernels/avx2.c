@@ -10,6 +10,7 @@
 #include "elementwise.h"
 #include "product.h"
 #include "windows.h"
+#include "recurrent.h"
 #pragma clang attribute pop
 
 const struct ckpt_kernels ckpt_avx2 = KERNELS("avx2");

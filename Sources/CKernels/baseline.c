@@ -12,5 +12,6 @@
 #include "elementwise.h"
 #include "product.h"
 #include "windows.h"
+#include "recurrent.h"
 
 const struct ckpt_kernels ckpt_baseline = KERNELS("baseline");

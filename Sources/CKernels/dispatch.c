@@ -102,3 +102,28 @@ void ckpt_standardize(const float *x, const float *mean, const float *scale, con
                       float *y, size_t count) {
   kernels()->standardize(x, mean, scale, shift, y, count);
 }
+
+void ckpt_simple_gates(enum ckpt_activation activation, size_t units, const float *x,
+                       const float *sums, float *h) {
+  kernels()->simple_gates(activation, units, x, sums, h);
+}
+
+void ckpt_lstm_gates(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                     const float *x, const float *sums, float *h, float *c) {
+  kernels()->lstm_gates(activation, recurrent, units, x, sums, h, c);
+}
+
+void ckpt_gru_gates(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                    const float *x, const float *sums, float *h) {
+  kernels()->gru_gates(activation, recurrent, units, x, sums, h);
+}
+
+void ckpt_gru_reset(enum ckpt_activation recurrent, size_t units, const float *x,
+                    const float *sums, const float *h, float *reset) {
+  kernels()->gru_reset(recurrent, units, x, sums, h, reset);
+}
+
+void ckpt_gru_update(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                     const float *x, const float *sums, const float *candidates, float *h) {
+  kernels()->gru_update(activation, recurrent, units, x, sums, candidates, h);
+}

@@ -1,58 +1,63 @@
 // Activations, sums, products, rotations, normalizations and softmax for one instruction set; see vector.h.
 
-// One loop per activation: `x` is the element, the expression its value.
-#define EACH(expression)                                       \
-  {                                                            \
-    size_t i = 0;                                              \
-    for (; i + LANES <= count; i += LANES) {                   \
-      vf x = load(in + i);                                     \
-      store(out + i, (expression));                            \
-    }                                                          \
-    if (i < count) {                                           \
-      vf x = load_part(in + i, count - i, 0);                  \
-      store_part(out + i, count - i, (expression));            \
-    }                                                          \
-  }                                                            \
-  break;
+/// The activation of each lane. With a constant activation only its formula remains.
+INLINE vf activated(const enum ckpt_activation activation, vf x) {
+  const vf zero = {};
+  switch (activation) {
+    case CKPT_LINEAR: return x;
+    case CKPT_RELU: return larger(x, zero);
+    case CKPT_RELU6: return smaller(larger(x, zero), all(6));
+    case CKPT_TANH: return vtanh(x);
+    case CKPT_SIGMOID: return vlogistic(x);
+    case CKPT_GELU_ERF: return 0.5f * x * (1.0f + verf(x * 0.70710678118654752f));
+    case CKPT_GELU_TANH:
+      return 0.5f * x * (1.0f + vtanh(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+    case CKPT_GELU_QUICK: return x * vlogistic(1.702f * x);
+    case CKPT_SILU: return x * vlogistic(x);
+    case CKPT_MISH: {
+      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); from 20 on it is 1.
+      const vf e = vexp(choose(x > 20.0f, all(20), x));
+      const vf n = e * (e + 2.0f);
+      return x * choose(x > 20.0f, all(1), n / (n + 2.0f));
+    }
+    case CKPT_ELU: return choose(x > 0.0f, x, vexp(x) - 1.0f);
+    case CKPT_SELU:
+      return 1.0507009873554805f * choose(x > 0.0f, x, 1.6732632423543772f * (vexp(x) - 1.0f));
+    case CKPT_SOFTPLUS: return larger(x, zero) + vlog1p_unit(vexp(-magnitude(x)));
+    case CKPT_SOFTSIGN: return x / (1.0f + magnitude(x));
+    case CKPT_EXPONENTIAL: return vexp(x);
+    case CKPT_HARD_SIGMOID: return larger(smaller(0.2f * x + 0.5f, all(1)), zero);
+    case CKPT_LEAKY_RELU: return choose(x > 0.0f, x, 0.2f * x);
+    case CKPT_SQUARED_RELU: return larger(x, zero) * larger(x, zero);
+  }
+  return x;
+}
 
 static void VARIANT(activate)(enum ckpt_activation activation, const float *in, float *out,
                               size_t count) {
-  const vf zero = {};
   switch (activation) {
     case CKPT_LINEAR:
       if (in != out) memcpy(out, in, count * sizeof(float));
       break;
-    case CKPT_RELU: EACH(larger(x, zero))
-    case CKPT_RELU6: EACH(smaller(larger(x, zero), all(6)))
-    case CKPT_TANH: EACH(vtanh(x))
-    case CKPT_SIGMOID: EACH(vlogistic(x))
-    case CKPT_GELU_ERF: EACH(0.5f * x * (1.0f + verf(x * 0.70710678118654752f)))
-    case CKPT_GELU_TANH:
-      EACH(0.5f * x * (1.0f + vtanh(0.79788456080286536f * (x + 0.044715f * x * x * x))))
-    case CKPT_GELU_QUICK: EACH(x * vlogistic(1.702f * x))
-    case CKPT_SILU: EACH(x * vlogistic(x))
-    case CKPT_MISH: {
-      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); from 20 on it is 1.
-      size_t i = 0;
-      for (; i < count; i += LANES) {
-        size_t here = count - i < LANES ? count - i : LANES;
-        vf x = here == LANES ? load(in + i) : load_part(in + i, here, 0);
-        vf e = vexp(choose(x > 20.0f, all(20), x));
-        vf n = e * (e + 2.0f);
-        vf y = x * choose(x > 20.0f, all(1), n / (n + 2.0f));
-        if (here == LANES) store(out + i, y); else store_part(out + i, here, y);
-      }
-      break;
-    }
-    case CKPT_ELU: EACH(choose(x > 0.0f, x, vexp(x) - 1.0f))
-    case CKPT_SELU:
-      EACH(1.0507009873554805f * choose(x > 0.0f, x, 1.6732632423543772f * (vexp(x) - 1.0f)))
-    case CKPT_SOFTPLUS: EACH(larger(x, zero) + vlog1p_unit(vexp(-magnitude(x))))
-    case CKPT_SOFTSIGN: EACH(x / (1.0f + magnitude(x)))
-    case CKPT_EXPONENTIAL: EACH(vexp(x))
-    case CKPT_HARD_SIGMOID: EACH(larger(smaller(0.2f * x + 0.5f, all(1)), zero))
-    case CKPT_LEAKY_RELU: EACH(choose(x > 0.0f, x, 0.2f * x))
-    case CKPT_SQUARED_RELU: EACH(larger(x, zero) * larger(x, zero))
+// One loop per activation.
+#define EACH(activation)                                                     \
+  case activation: {                                                         \
+    size_t i = 0;                                                            \
+    for (; i + LANES <= count; i += LANES) {                                 \
+      store(out + i, activated(activation, load(in + i)));                   \
+    }                                                                        \
+    if (i < count) {                                                         \
+      vf x = load_part(in + i, count - i, 0);                                \
+      store_part(out + i, count - i, activated(activation, x));              \
+    }                                                                        \
+    break;                                                                   \
+  }
+    EACH(CKPT_RELU) EACH(CKPT_RELU6) EACH(CKPT_TANH) EACH(CKPT_SIGMOID)
+    EACH(CKPT_GELU_ERF) EACH(CKPT_GELU_TANH) EACH(CKPT_GELU_QUICK) EACH(CKPT_SILU)
+    EACH(CKPT_MISH) EACH(CKPT_ELU) EACH(CKPT_SELU) EACH(CKPT_SOFTPLUS) EACH(CKPT_SOFTSIGN)
+    EACH(CKPT_EXPONENTIAL) EACH(CKPT_HARD_SIGMOID) EACH(CKPT_LEAKY_RELU)
+    EACH(CKPT_SQUARED_RELU)
+#undef EACH
   }
 }
 

@@ -124,6 +124,49 @@ static void VARIANT(multiply_row)(size_t n, size_t k, const float *a, float scal
   }
 }
 
+/// `wide · PANEL` columns of one row: `c = bias + scale · a [k] · panels`. A single panel would wait
+/// for each sum before it can add the next product. `wide` is a constant where this is expanded.
+INLINE void row_tile(const size_t wide, size_t k, const float *a, float scale, const float *panels,
+                     const float *bias, float *c) {
+  vf sums[4][2];
+#pragma clang loop unroll(full)
+  for (size_t w = 0; w < wide; w++) {
+    sums[w][0] = bias ? load(bias + w * PANEL) : (vf){};
+    sums[w][1] = bias ? load(bias + w * PANEL + LANES) : (vf){};
+  }
+  for (size_t p = 0; p < k; p++) {
+    const vf x = all(scale * a[p]);
+#pragma clang loop unroll(full)
+    for (size_t w = 0; w < wide; w++) {
+      sums[w][0] += x * load(panels + (w * k + p) * PANEL);
+      sums[w][1] += x * load(panels + (w * k + p) * PANEL + LANES);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (size_t w = 0; w < wide; w++) {
+    store(c + w * PANEL, sums[w][0]);
+    store(c + w * PANEL + LANES, sums[w][1]);
+  }
+}
+
+/// One row times packed panels: the same sums in the same order as with more rows.
+static void multiply_one(size_t n, size_t k, const float *a, float scale, const float *panels,
+                         const float *bias, float *c) {
+  size_t j = 0;
+  for (; j + 4 * PANEL <= n; j += 4 * PANEL) {
+    row_tile(4, k, a, scale, panels + j * k, bias ? bias + j : NULL, c + j);
+  }
+  for (; j + PANEL <= n; j += PANEL) {
+    row_tile(1, k, a, scale, panels + j * k, bias ? bias + j : NULL, c + j);
+  }
+  if (j < n) {
+    float edge[PANEL], edge_bias[PANEL] = {};
+    if (bias) memcpy(edge_bias, bias + j, (n - j) * sizeof(float));
+    row_tile(1, k, a, scale, panels + j * k, edge_bias, edge);
+    memcpy(c + j, edge, (n - j) * sizeof(float));
+  }
+}
+
 static void copy_rows(size_t m, size_t k, const float *a, size_t a_stride, float scale,
                       float *buffer) {
   for (size_t r = 0; r < m; r++, a += a_stride, buffer += STRIDE) {
@@ -280,6 +323,11 @@ static void VARIANT(multiply)(size_t m, size_t n, size_t k, const float *a, size
                               float scale, const float *panels, const float *bias,
                               enum ckpt_activation activation, float *c, size_t c_stride,
                               float *buffer) {
+  if (m == 1) {
+    multiply_one(n, k, a, scale, panels, bias, c);
+    if (activation != CKPT_LINEAR) VARIANT(activate)(activation, c, c, n);
+    return;
+  }
   const struct left left = {.a = a, .stride = a_stride, .scale = scale};
   product(m, n, k, &left, panels, bias, activation, c, c_stride, buffer);
 }

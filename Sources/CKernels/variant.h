@@ -26,6 +26,15 @@ struct ckpt_kernels {
                     float *);
   void (*pool)(const struct ckpt_windows *, size_t, int, float *);
   void (*standardize)(const float *, const float *, const float *, const float *, float *, size_t);
+  void (*simple_gates)(enum ckpt_activation, size_t, const float *, const float *, float *);
+  void (*lstm_gates)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                     const float *, float *, float *);
+  void (*gru_gates)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                    const float *, float *);
+  void (*gru_reset)(enum ckpt_activation, size_t, const float *, const float *, const float *,
+                    float *);
+  void (*gru_update)(enum ckpt_activation, enum ckpt_activation, size_t, const float *,
+                     const float *, const float *, float *);
 };
 
 #define KERNELS(name)                                                                   \
@@ -33,7 +42,8 @@ struct ckpt_kernels {
     name, PANEL, VARIANT(activate), VARIANT(add), VARIANT(hadamard), VARIANT(rotate),   \
         VARIANT(rms_norm), VARIANT(layer_norm), VARIANT(softmax), VARIANT(pack),        \
         VARIANT(multiply), VARIANT(multiply_row), VARIANT(convolve),                    \
-        VARIANT(depthwise), VARIANT(pool), VARIANT(standardize)                         \
+        VARIANT(depthwise), VARIANT(pool), VARIANT(standardize), VARIANT(simple_gates), \
+        VARIANT(lstm_gates), VARIANT(gru_gates), VARIANT(gru_reset), VARIANT(gru_update) \
   }
 
 extern const struct ckpt_kernels ckpt_baseline;

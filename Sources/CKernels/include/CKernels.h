@@ -119,6 +119,37 @@ enum {
   CKPT_PRODUCT_BUFFER = CKPT_ROW_BLOCK * (CKPT_INNER_BLOCK + 16),
 };
 
+// The gates of one row of a recurrent cell, once its state has been multiplied by the recurrent
+// kernel. `x` is a row of the projected inputs, `sums` the product with its bias: one after the other
+// the `units` of each gate, in Keras' order. The state `h` (and `c`) is replaced. Behind all arrays
+// but `x` there is room for CKPT_LANES floats, which are read and written without meaning.
+
+/// Floats of the widest vector.
+enum { CKPT_LANES = 16 };
+
+/// `h = activation(x + sums)`.
+void ckpt_simple_gates(enum ckpt_activation activation, size_t units, const float *x,
+                       const float *sums, float *h);
+
+/// `x`, `sums` `[4 · units]`, gates i, f, g, o: `c = f · c + i · g`, `h = o · activation(c)`.
+void ckpt_lstm_gates(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                     const float *x, const float *sums, float *h, float *c);
+
+/// `x`, `sums` `[3 · units]`, gates z, r and a candidate: `h = z · h + (1 − z) · candidate`, where the
+/// candidate is `activation(x + r · sums)`.
+void ckpt_gru_gates(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                    const float *x, const float *sums, float *h);
+
+/// The same with the reset before the product, first part: `reset = r · h`. Of `sums` only the first
+/// two gates are read.
+void ckpt_gru_reset(enum ckpt_activation recurrent, size_t units, const float *x,
+                    const float *sums, const float *h, float *reset);
+
+/// The second part: `h = z · h + (1 − z) · activation(x + candidates)`, where `candidates [units]` is
+/// the product of `reset` with its columns of the recurrent kernel, and its bias.
+void ckpt_gru_update(enum ckpt_activation activation, enum ckpt_activation recurrent, size_t units,
+                     const float *x, const float *sums, const float *candidates, float *h);
+
 /// The instruction set that was chosen: `avx512`, `avx2`, `baseline`.
 const char *ckpt_instruction_set(void);
 

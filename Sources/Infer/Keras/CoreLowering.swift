@@ -59,3 +59,42 @@ extension KerasCall<KerasValue> {
     return inputs[0]
   }
 }
+
+extension FlattenLayer: LoweredLayer {
+  func lower(
+    _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
+  ) throws -> [KerasValue] {
+    var x = try call.one().id
+    if isChannelsFirst { x = try builder.channelsLast(x) }
+    let shape = builder.shape(x)
+    return [KerasValue(try builder.reshape(x, [shape[0], shape.dropFirst().reduce(1, *)]))]
+  }
+}
+
+// MARK: - Arrangements that many layers need
+
+extension KerasBuilder {
+  mutating func reshape(_ x: Graph.ID, _ shape: [Int]) throws -> Graph.ID {
+    self.shape(x) == shape ? x : try apply(Reshape(to: shape), x)
+  }
+
+  mutating func transpose(_ x: Graph.ID, _ axes: [Int]) throws -> Graph.ID {
+    axes == Array(axes.indices) ? x : try apply(Transpose(axes), x)
+  }
+
+  /// `[batch, channels, spatial…]` as `[batch, spatial…, channels]`.
+  mutating func channelsLast(_ x: Graph.ID) throws -> Graph.ID {
+    let rank = shape(x).count
+    return rank < 3 ? x : try transpose(x, [0] + Array(2..<rank) + [1])
+  }
+
+  /// `[batch, spatial…, channels]` as `[batch, channels, spatial…]`.
+  mutating func channelsFirst(_ x: Graph.ID) throws -> Graph.ID {
+    let rank = shape(x).count
+    return rank < 3 ? x : try transpose(x, [0, rank - 1] + Array(1..<(rank - 1)))
+  }
+
+  mutating func binary(
+    _ function: Binary.Function, _ a: Graph.ID, _ b: Graph.ID
+  ) throws -> Graph.ID { try apply(Binary(function), a, b) }
+}
