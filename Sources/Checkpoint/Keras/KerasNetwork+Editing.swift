@@ -20,15 +20,16 @@ extension KerasNetwork {
   ///
   /// A sequential model has no references: removing a layer is all that it needs.
   public mutating func redirect(_ old: KerasTensor, to new: KerasTensor) {
+    let (written, target) = (written(old), written(new))
     for index in layers.indices {
       guard layers[index].calls.contains(where: { $0.tensors.contains(old) }) else { continue }
       layers[index].calls = layers[index].calls.map { call in call.map { $0 == old ? new : $0 } }
       guard form == .functional, let nodes = layers[index].json?["inbound_nodes"] else { continue }
-      layers[index].json?.set("inbound_nodes", KerasNetwork.replaced(old, by: new, in: nodes))
+      layers[index].json?.set("inbound_nodes", KerasNetwork.replaced(written, by: target, in: nodes))
     }
     outputs = outputs.map { $0 == old ? new : $0 }
     if form == .functional, let list = redirectedOutputs ?? json["config"]?["output_layers"] {
-      redirectedOutputs = KerasNetwork.replaced(old, by: new, in: list)
+      redirectedOutputs = KerasNetwork.replaced(written, by: target, in: list)
     }
   }
 
@@ -42,6 +43,13 @@ extension KerasNetwork {
     guard let index = layers.firstIndex(where: { $0.name == name }) else { return }
     layers[index].config.json.set(key, value)
     layers[index].kind = Layer.kind(layers[index].config)
+  }
+
+  /// A tensor as the file refers to it.
+  private func written(_ tensor: KerasTensor) -> KerasTensor {
+    var copy = tensor
+    copy.call += self[tensor.layer]?.firstCall ?? 0
+    return copy
   }
 
   /// The same references with one in place of another: `["dense", 0, 0, …]` and `keras_history`.

@@ -151,9 +151,26 @@ extension KerasNetwork {
       }
       return found
     }
+    let (inputs, outputs) = (try tensors("input_layers"), try tensors("output_layers"))
+    // An inner model has an application of its own, which is counted but not written.
+    let used = layers.flatMap(\.calls).flatMap(\.tensors) + outputs
+    let last = Dictionary(used.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
+    for index in layers.indices where layers[index].network != nil {
+      let count = layers[index].calls.count
+      if last[layers[index].name] == count, count > 0 { layers[index].firstCall = 1 }
+    }
+    let first = Dictionary(layers.map { ($0.name, $0.firstCall) }) { first, _ in first }
+    func counted(_ tensor: KerasTensor) -> KerasTensor {
+      var copy = tensor
+      copy.call -= first[tensor.layer] ?? 0
+      return copy
+    }
+    for index in layers.indices {
+      layers[index].calls = layers[index].calls.map { $0.map(counted) }
+    }
     try self.init(
-      name: name, form: .functional, context: context, layers: layers,
-      inputs: tensors("input_layers"), outputs: tensors("output_layers"), json: json)
+      name: name, form: .functional, context: context, layers: layers, inputs: inputs,
+      outputs: outputs.map(counted), json: json)
   }
 
   /// `["dense", 0, 0]`.

@@ -32,6 +32,8 @@ public struct KerasNetwork: Sendable {
     public var kind: Kind
     /// Its entry as it was read; `nil` for an input that the file only implies.
     public var json: JSON?
+    /// The number by which the file refers to the first application; 1 for most inner models.
+    var firstCall = 0
 
     public var className: String { config.className }
 
@@ -125,7 +127,7 @@ public struct KerasNetwork: Sendable {
       guard layers[index].calls.indices.contains(tensor.call), tensor.output >= 0 else {
         throw CheckpointError(
           .damaged, Place(member: user),
-          "takes application \(tensor.call) of layer \"\(tensor.layer)\", which has "
+          "takes application \(tensor.call + layers[index].firstCall) of layer \"\(tensor.layer)\", which has "
             + "\(layers[index].calls.count)")
       }
       return index
