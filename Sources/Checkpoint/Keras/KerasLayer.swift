@@ -94,6 +94,22 @@ public enum KerasLayerRegistry {
     // Core.
     InputLayer.self, DenseLayer.self, ActivationLayer.self, IdentityLayer.self, FlattenLayer.self,
     NetworkLayer.self,
+    // Activations.
+    SoftmaxLayer.self, ReLULayer.self, RectifierLayer.self, TrainedActivationLayer.self,
+    // Shapes.
+    ReshapeLayer.self, PermuteLayer.self, RepeatVectorLayer.self, BorderLayer.self,
+    UpSamplingLayer.self, ResizingLayer.self,
+    // Merging.
+    MergeLayer.self, ConcatenateLayer.self, DotLayer.self, OldMergeLayer.self,
+    // Embedding.
+    EmbeddingLayer.self, ReversibleEmbeddingLayer.self, MaskingLayer.self,
+    // Preprocessing.
+    RescalingLayer.self, NormalizationLayer.self, DiscretizationLayer.self,
+    CategoryEncodingLayer.self,
+    // Products.
+    EinsumDenseLayer.self, HighwayLayer.self, MaxoutDenseLayer.self,
+    // Operations.
+    OperationLayer.self, LambdaLayer.self,
   ]
 
   private static let byName: [String: any KerasLayer.Type] = Dictionary(
@@ -102,6 +118,7 @@ public enum KerasLayerRegistry {
 
   /// The description of a class, also under a registered name such as `keras_nlp>TokenEmbedding`.
   static func named(_ className: String) -> (any KerasLayer.Type)? {
+    if className.hasPrefix(KerasNetwork.operationPrefix) { return OperationLayer.self }
     if let type = byName[className] { return type }
     guard let mark = className.lastIndex(of: ">") else { return nil }
     return byName[String(className[className.index(after: mark)...])]
