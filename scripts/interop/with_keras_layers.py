@@ -13,7 +13,7 @@ sys.path.insert(0, str(FIXTURES))
 
 import numpy as np  # noqa: E402
 
-from generate_keras_layers import K3, input_names, outputs_of, randomize  # noqa: E402
+from generate_keras_layers import K3, input_names, output_names, outputs_of, randomize  # noqa: E402
 from keras_layers import CASES  # noqa: E402
 
 VERSION = 'keras3' if K3 else 'keras2'
@@ -72,7 +72,7 @@ def check(case):
         if reason:
             reasons.append('%s: %s' % (form, reason))
             continue
-        for name, ours, theirs in zip(model.output_names, arrange(np.load(outputs), list(model.output_names)), wanted):
+        for name, ours, theirs in zip(output_names(model), arrange(np.load(outputs), output_names(model)), wanted):
             worst.compare('%s of %s' % (name, form), ours, theirs)
     if reasons:
         refused.append(case.name)
