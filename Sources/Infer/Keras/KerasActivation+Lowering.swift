@@ -47,29 +47,25 @@ extension KerasBuilder {
     return try binary(.multiply, first, try apply(Activate(.sigmoid), second))
   }
 
-  /// The nearest point of the simplex (arXiv 1602.02068): `max(0, x − τ)` with
-  /// `τ = (Σ support − 1) / |support|`; an element belongs to the support where
-  /// `1 + c·x > Σ of the c elements that are not smaller`.
+  /// `max(0, x − τ)`, with τ by the largest elements, as Keras 3 computes it.
+  ///
+  /// In arXiv 1602.02068 `τ = (Σ of the k largest − 1) / k`. Keras takes the sum of all k running sums instead
+  /// of the last one, with every backend; what a model was trained with is what counts.
   private mutating func sparsemax(_ x: Graph.ID, axis: Int) throws -> Graph.ID {
-    let rank = shape(x).count
-    let place = try KerasConfig.counted([axis], rank: rank)[0]
-    let order = (0..<rank).filter { $0 != place } + [place]
-    let moved = try transpose(x, order)
-    let shape = shape(moved)
-    try checkPairs(shape)
-    let row = try reshape(moved, shape.dropLast() + [1, shape[rank - 1]])
-    let column = try reshape(moved, shape + [1])
-    let isLarger = try binary(.greaterEqual, row, column)
-    let count = try apply(Reduce(.sum, axes: [-1]), isLarger)
-    let sum = try apply(Reduce(.sum, axes: [-1]), try binary(.multiply, isLarger, row))
-    let left = try shifted(try binary(.multiply, count, moved), by: 1)
-    let isSupport = try binary(.greater, left, sum)
-    let size = try apply(Reduce(.sum, axes: [-1], keepsDimensions: true), isSupport)
+    let shape = shape(x)
+    let place = try KerasConfig.counted([axis], rank: shape.count)[0]
+    let ordered = try sorted(x, axis: place, isDescending: true).values
+    let sums = try apply(Accumulate(.sum, axis: place), ordered)
+    var extents = Array(repeating: 1, count: shape.count)
+    extents[place] = shape[place]
+    let counts = try constant(extents, (1...max(shape[place], 1)).map { Double($0) })
+    let means = try binary(.divide, shifted(sums, by: -1), counts)
+    let isSupport = try binary(.greater, binary(.subtract, ordered, means), constant(0))
+    let size = try apply(Reduce(.sum, axes: [place], keepsDimensions: true), isSupport)
     let total = try apply(
-      Reduce(.sum, axes: [-1], keepsDimensions: true), try binary(.multiply, isSupport, moved))
-    let threshold = try binary(.divide, try shifted(total, by: -1), size)
-    let result = try apply(Activate(.relu), try binary(.subtract, moved, threshold))
-    return try transpose(result, order.indices.sorted { order[$0] < order[$1] })
+      Reduce(.sum, axes: [place], keepsDimensions: true), binary(.multiply, isSupport, sums))
+    let threshold = try binary(.divide, shifted(total, by: -1), size)
+    return try apply(Activate(.relu), binary(.subtract, x, threshold))
   }
 
   /// Whether comparing all pairs along the last axis is affordable.

@@ -291,7 +291,7 @@ extension KerasBuilder {
   /// The elements along an axis in order, and where each was; equal ones stay in their order.
   ///
   /// An element's place is the number of those before it. All pairs are compared.
-  private mutating func sorted(
+  mutating func sorted(
     _ x: Graph.ID, axis: Int, isDescending: Bool = false, count: Int? = nil
   ) throws -> (values: Graph.ID, indices: Graph.ID) {
     let rank = shape(x).count

@@ -277,6 +277,9 @@ extension KerasConfig {
     guard only == nil || only == name, known.contains(name) else {
       throw error("interpolation is \(name); expected \(only ?? known.joined(separator: ", "))")
     }
-    return name
+    // TensorFlow takes its weights from a table; where Keras 3 does not say that it was TensorFlow,
+    // they are computed.
+    let isTabulated = context.version < 3 || context.backend == "tensorflow"
+    return name == "bicubic" && !isTabulated ? "cubic" : name
   }
 }
