@@ -259,13 +259,13 @@ import Testing
       {"class_name": "Activation", "config": {"name": "out", "activation": "linear"}}]}
       """
     let network = try KerasNetwork(JSON(parsing: Array(text.utf8)))
-    #expect(network.inputs.map(\.layer) == ["a_input", "b_input"])
+    #expect(network.inputs.map(\.layer) == ["activation_input_1", "activation_input_2"])
     #expect(network.document == network.json)
     let result = try run(
       text,
       [
-        "a_input": NDArray(shape: [1, 3], values: [1, -2, 3]),
-        "b_input": NDArray(shape: [1, 3], values: [5, 2, 1]),
+        "activation_input_1": NDArray(shape: [1, 3], values: [1, -2, 3]),
+        "activation_input_2": NDArray(shape: [1, 3], values: [5, 2, 1]),
       ])
     #expect(result == NDArray(shape: [1, values.count], values: values))
   }

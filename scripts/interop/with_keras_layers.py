@@ -45,11 +45,13 @@ def run(model, options, inputs, outputs):
 
 
 def arrange(found, names):
-    """The outputs in the model's order: by the names of their layers, the second of a layer as NAME_1."""
+    """The outputs in the model's order: by the names of their layers, the second of a layer as NAME_1 or the next number that is free."""
     counts, arrays, rest = {}, [], list(found.files)
     for name in names:
-        number = counts.get(name, 0)
-        counts[name] = number + 1
+        number = counts.get(name, -1) + 1
+        while number > 0 and '%s_%d' % (name, number) in names:
+            number += 1
+        counts[name] = number
         key = name if number == 0 else '%s_%d' % (name, number)
         if key not in rest:
             require(len(found.files) == len(names), 'there is no output %s: %s' % (key, ' '.join(found.files)))

@@ -51,7 +51,7 @@ def node_layer(name, function, tensors):
         made = function(*[tf.compat.v1.placeholder(tf.float32, tensor.shape.as_list()) for tensor in tensors])
         node = made.op
         constants = {place: tf.make_ndarray(operand.op.get_attr('value')) for place, operand in enumerate(node.inputs) if operand.op.type == 'Const'}
-        return TensorFlowOpLayer(node_def=json_format.MessageToDict(node.node_def), name=name, constants=constants)
+    return TensorFlowOpLayer(node_def=json_format.MessageToDict(node.node_def), name=name, constants=constants)
 
 
 def compare(model, name, arrays, *options):

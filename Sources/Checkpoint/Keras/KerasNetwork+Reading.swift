@@ -111,22 +111,47 @@ extension KerasNetwork {
   }
 
   /// The networks of a Merge layer that begins a sequential model.
+  ///
+  /// Their inputs are called as Keras 1 calls them: `dense_input_1`, `dense_input_2`.
   private static func branches(
     _ entries: [JSON], _ context: KerasConfig.Context
   ) throws(CheckpointError) -> [KerasNetwork] {
     var networks: [KerasNetwork] = []
+    var counts: [String: Int] = [:]
     for (index, entry) in entries.enumerated() {
       let layer = try Layer(entry, number: index, context)
-      if let network = layer.network {
-        networks.append(network)
+      // A single layer is a model of one.
+      var network: KerasNetwork
+      if let inner = layer.network {
+        network = inner
       } else {
-        // A single layer is a model of one.
-        networks.append(
-          try KerasNetwork(
-            className: "Sequential", config: .array([entry]), context: context, json: entry))
+        network = try KerasNetwork(
+          className: "Sequential", config: .array([entry]), context: context, json: entry)
       }
+      if network.layers.count > 1, network.layers[0].json == nil {
+        let prefix = network.layers[1].className.lowercased() + "_input"
+        counts[prefix, default: 0] += 1
+        try network.renameInput("\(prefix)_\(counts[prefix] ?? 1)")
+      }
+      networks.append(network)
     }
     return networks
+  }
+
+  /// Gives another name to the input that the file only implies.
+  private mutating func renameInput(_ name: String) throws(CheckpointError) {
+    let old = layers[0].name
+    func renamed(_ tensor: KerasTensor) -> KerasTensor {
+      var copy = tensor
+      if copy.layer == old { copy.layer = name }
+      return copy
+    }
+    layers[0].name = name
+    for index in layers.indices {
+      layers[index].calls = layers[index].calls.map { $0.map(renamed) }
+    }
+    (inputs, outputs) = (inputs.map(renamed), outputs.map(renamed))
+    try connect()
   }
 
   /// The input that a sequential model has without saying so.
@@ -307,6 +332,11 @@ extension KerasNetwork.Layer {
         .damaged, Place(member: "layer \(number)"), "has no class_name with a config")
     }
     if let module = entry["module"]?.string, module.contains(".ops.") || module.hasSuffix(".ops") {
+      className = KerasNetwork.operationPrefix + className
+    } else if entry["module"] == nil, context.version >= 3, config["trainable"] == nil,
+      OperationTable.rule(named: KerasNames.snakeCase(className)) != nil
+    {
+      // The .h5 of Keras 3 leaves modules out; only layers say whether they are trained.
       className = KerasNetwork.operationPrefix + className
     } else if let registered = entry["registered_name"]?.string, registered.contains(">") {
       className = registered
