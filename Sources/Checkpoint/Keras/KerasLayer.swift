@@ -94,6 +94,15 @@ public enum KerasLayerRegistry {
     // Core.
     InputLayer.self, DenseLayer.self, ActivationLayer.self, IdentityLayer.self, FlattenLayer.self,
     NetworkLayer.self,
+    // Convolutions.
+    ConvolutionLayer.self, DepthwiseConvolutionLayer.self, SeparableConvolutionLayer.self,
+    TransposedConvolutionLayer.self, LocallyConnectedLayer.self,
+    // Pooling.
+    PoolingLayer.self, GlobalPoolingLayer.self, AdaptivePoolingLayer.self,
+    // Normalization.
+    BatchNormalizationLayer.self, LayerNormalizationLayer.self, GroupNormalizationLayer.self,
+    InstanceNormalizationLayer.self, RMSNormalizationLayer.self, UnitNormalizationLayer.self,
+    SpectralNormalizationLayer.self,
   ]
 
   private static let byName: [String: any KerasLayer.Type] = Dictionary(
