@@ -38,7 +38,10 @@ extension ParametricActivation.Kind {
     case .hardSilu: return x < -3 ? 0 : x > 3 ? x : x * ((x + 3) / 6)
     case .logSigmoid: return (x < 0 ? x : 0) - S.log1p(S.exp(-x.magnitude))
     case .tanhShrink: return x - S.tanh(x)
-    case .squarePlus(let b): return (x + (x * x + S(b)).squareRoot()) / 2
+    case .squarePlus(let b):
+      // Below 0 the root nearly cancels x; the same by the third binomial formula does not.
+      let root = (x * x + S(b)).squareRoot()
+      return x < 0 ? S(b) / (root - x) / 2 : (x + root) / 2
     case .sparsePlus: return x <= -1 ? 0 : x < 1 ? (x + 1) * (x + 1) / 4 : x
     case .sparseSigmoid: return x <= -1 ? 0 : x < 1 ? (x + 1) / 2 : x.isNaN ? x : 1
     }

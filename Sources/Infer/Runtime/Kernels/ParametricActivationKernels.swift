@@ -68,7 +68,11 @@ extension ParametricActivation.Kind {
     case .tanhShrink: each { $0 - tanhf($0) }
     case .squarePlus(let b):
       let b = Float(b)
-      each { ($0 + ($0 * $0 + b).squareRoot()) / 2 }
+      each { x in
+        // So written that nothing cancels.
+        let root = (x * x + b).squareRoot()
+        return x < 0 ? b / (root - x) / 2 : (x + root) / 2
+      }
     case .sparsePlus: each { $0 <= -1 ? 0 : $0 < 1 ? ($0 + 1) * ($0 + 1) / 4 : $0 }
     case .sparseSigmoid: each { $0 <= -1 ? 0 : $0 < 1 ? ($0 + 1) / 2 : $0 != $0 ? $0 : 1 }
     }
