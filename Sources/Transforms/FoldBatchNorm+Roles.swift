@@ -12,6 +12,83 @@ extension KerasActivation {
   }
 }
 
+/// A layer whose weights may take a map, itself or inside one that applies it at each time.
+struct FoldTarget {
+  let layer: KerasNetwork.Layer
+  /// Where it stands in the other's config.
+  let place: String?
+  /// Axes that its tensors do not have.
+  let skipped: Int
+
+  init(_ layer: KerasNetwork.Layer) {
+    if layer.className == "TimeDistributed", let inner = layer.description?.inner.first {
+      (self.layer, place, skipped) = (inner.layer, inner.place, 1)
+    } else {
+      (self.layer, place, skipped) = (layer, nil, 0)
+    }
+  }
+
+  var description: (any KerasLayer)? { layer.description }
+
+  /// The beginning of its weights' names.
+  func weights(of name: String) -> String { place.map { "\(name).\($0)" } ?? name }
+
+  static let recurrent: Set<String> = ["SimpleRNN", "LSTM", "GRU"]
+
+  /// Whether it has weights that may take a map.
+  var isWeighted: Bool {
+    switch description {
+    case is DenseLayer, is BatchNormalizationLayer: true
+    default: windows != nil || layer.className == "Embedding" || takesRows
+    }
+  }
+
+  /// Whether it is a recurrent layer, which has a kernel for what comes in.
+  var takesRows: Bool { description != nil && FoldTarget.recurrent.contains(layer.className) }
+
+  var windows: KerasWindows? {
+    switch description {
+    case let layer as ConvolutionLayer: layer.windows
+    case let layer as DepthwiseConvolutionLayer: layer.windows
+    case let layer as SeparableConvolutionLayer: layer.windows
+    case let layer as TransposedConvolutionLayer: layer.windows
+    default: nil
+    }
+  }
+
+  var activation: KerasActivation? {
+    switch description {
+    case let layer as ConvolutionLayer: layer.activation
+    case let layer as DepthwiseConvolutionLayer: layer.activation
+    case let layer as SeparableConvolutionLayer: layer.activation
+    case let layer as TransposedConvolutionLayer: layer.activation
+    case let layer as DenseLayer: layer.activation
+    default: nil
+    }
+  }
+
+  /// The axis of a result along which a map may go into the weights.
+  func resultAxis(rank: Int) -> Int? {
+    if let norm = description as? BatchNormalizationLayer {
+      guard !norm.isSampleWise, let axes = try? norm.axes(rank: rank - skipped), axes.count == 1
+      else {
+        return nil
+      }
+      return axes[0] + skipped
+    }
+    guard !takesRows else { return nil }
+    return windows?.isChannelsFirst == true ? 1 + skipped : rank - 1
+  }
+
+  /// The axis of what comes in along which a map may go into the weights.
+  func inputAxis(rank: Int) -> Int? {
+    if layer.className == "Embedding" { return nil }
+    // A bias in two rows is added at two places.
+    if takesRows, layer.config["reset_after"]?.bool == true { return nil }
+    return windows?.isChannelsFirst == true ? 1 + skipped : rank - 1
+  }
+}
+
 /// What a layer is to a channel-wise map.
 enum FoldRole {
   /// It has weights that may take the map.
@@ -34,11 +111,11 @@ enum FoldRole {
 
   init?(_ layer: KerasNetwork.Layer) {
     let config = layer.config
-    switch layer.description {
-    case is ConvolutionLayer, is DepthwiseConvolutionLayer, is SeparableConvolutionLayer,
-      is TransposedConvolutionLayer, is DenseLayer, is BatchNormalizationLayer:
+    if FoldTarget(layer).isWeighted {
       self = .weighted
       return
+    }
+    switch layer.description {
     case let layer as PoolingLayer:
       self = .copy(layer.isMax ? .largest : .any)
       return
@@ -56,7 +133,6 @@ enum FoldRole {
     }
     // Classes by their names: what matters of them is in their configuration.
     switch layer.className {
-    case "Embedding": self = .weighted
     case "ReLU":
       guard config["max_value"] == nil, (config["threshold"]?.double ?? 0) == 0 else { return nil }
       self = .copy(.homogeneous)

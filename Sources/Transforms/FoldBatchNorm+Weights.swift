@@ -42,19 +42,17 @@ struct FoldedWeights {
     throw CheckpointError(.mismatch, .tensor(name), "is missing")
   }
 
-  /// What a normalization does to each channel.
+  /// What a normalization does to each channel; `nil` where that is no finite number.
   func map(
     _ name: String, _ norm: BatchNormalizationLayer
-  ) throws -> (scale: [Double], shift: [Double]) {
+  ) throws(CheckpointError) -> (scale: [Double], shift: [Double])? {
     let mean = try weight("\(name).moving_mean").tensor.doubles()
     let variance = try weight("\(name).moving_variance").tensor.doubles()
     let gamma = norm.hasScale ? try weight("\(name).gamma").tensor.doubles() : mean.map { _ in 1 }
     let beta = norm.hasShift ? try weight("\(name).beta").tensor.doubles() : mean.map { _ in 0 }
     let scale = zip(gamma, variance).map { $0 / ($1 + norm.epsilon).squareRoot() }
     let shift = zip(zip(beta, mean), scale).map { $0.0 - $0.1 * $1 }
-    guard scale.allSatisfy(\.isFinite), shift.allSatisfy(\.isFinite) else {
-      throw FoldObstacle("its scale or shift is no finite number")
-    }
+    guard scale.allSatisfy(\.isFinite), shift.allSatisfy(\.isFinite) else { return nil }
     return (scale, shift)
   }
 

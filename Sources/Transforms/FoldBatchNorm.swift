@@ -30,12 +30,12 @@ public struct FoldBatchNorm: KerasTransform {
   ) throws(CheckpointError) -> KerasChange {
     var weights = FoldedWeights(model.weights)
     var change = KerasChange(model)
-    var fold = BatchNormFold(model.network, [], model.shapes.values)
+    var fold = BatchNormFold(model)
     try fold.run(&weights)
     guard fold.count > 0 else {
       throw refusal("the graph has no layer of batch normalization; there is nothing to fold")
     }
-    change.model.network = fold.network
+    change.model.network = try fold.network
     change.model.weights = weights.list
     change.correspondence = fold.correspondence
     change.findings = fold.findings
@@ -66,9 +66,33 @@ struct FoldObstacle: Error {
   init(_ reason: String) { self.reason = reason }
 }
 
-/// The fold of one network; inner networks have folds of their own.
+/// A tensor of one of the networks, or with `output` 0 the application that makes it.
+struct FoldRef: Hashable {
+  var scope: Int
+  var tensor: KerasTensor
+
+  var application: FoldRef {
+    FoldRef(scope: scope, tensor: KerasTensor(layer: tensor.layer, call: tensor.call))
+  }
+}
+
+/// The fold of a model. Networks inside that are applied once are part of the graph around them; one
+/// that is applied several times is a graph of its own.
 struct BatchNormFold {
-  private(set) var network: KerasNetwork
+  /// The model's network, or one inside another.
+  private struct Scope {
+    var network: KerasNetwork
+    /// Names of the networks that lead here.
+    var path: [String]
+    var shapes: [KerasTensor: KerasShape]
+    /// The network around it, and its layer there.
+    var parent: (scope: Int, layer: String)?
+    var isInlined = false
+    var inner: [String: Int] = [:]
+    /// Layers that are gone; they are taken out at the end.
+    var gone: Set<String> = []
+  }
+
   private(set) var correspondence = Correspondence(contract: .exact)
   private(set) var findings: [Finding] = []
   /// The normalizations that stay, and why.
@@ -76,108 +100,178 @@ struct BatchNormFold {
   /// How many there were.
   private(set) var count = 0
 
-  /// Names of the networks that lead here.
-  private let path: [String]
-  private var shapes: [KerasTensor: KerasShape]
+  private var scopes: [Scope]
   /// Who takes a tensor: an application for each time.
-  private var users: [KerasTensor: [KerasTensor]] = [:]
-  /// Layers that are gone; they are taken out at the end.
-  private var gone: Set<String> = []
+  private var users: [FoldRef: [FoldRef]] = [:]
+  /// Tensors that are seen from outside.
+  private var outputs: Set<FoldRef> = []
+  /// Further names of tensors, at the borders of networks.
+  private var aliases: [FoldRef: [String]] = [:]
 
-  init(_ network: KerasNetwork, _ path: [String], _ shapes: [KerasTensor: KerasShape]) {
-    self.network = network
-    self.path = path
-    self.shapes = shapes
-    for layer in network.layers {
-      for (number, call) in layer.calls.enumerated() {
-        for tensor in call.tensors {
-          users[tensor, default: []].append(KerasTensor(layer: layer.name, call: number))
+  init(_ model: KerasModel) {
+    scopes = [Scope(network: model.network, path: [], shapes: model.shapes.values)]
+    var next = 0
+    while next < scopes.count {
+      addInner(of: next)
+      next += 1
+    }
+    for scope in scopes.indices {
+      let network = scopes[scope].network
+      if !scopes[scope].isInlined {
+        for tensor in network.outputs {
+          outputs.insert(canonical(FoldRef(scope: scope, tensor: tensor)))
+        }
+      }
+      for layer in network.layers {
+        let inner = scopes[scope].inner[layer.name]
+        let isInlined = inner.map { scopes[$0].isInlined } ?? false
+        if isInlined, let inner {
+          for output in scopes[inner].network.outputs.indices {
+            let tensor = KerasTensor(layer: layer.name, output: output)
+            aliases[canonical(FoldRef(scope: scope, tensor: tensor)), default: []]
+              .append(full(scope, tensor.name))
+          }
+          continue
+        }
+        for (number, call) in layer.calls.enumerated() {
+          let user = FoldRef(scope: scope, tensor: KerasTensor(layer: layer.name, call: number))
+          for tensor in call.tensors {
+            users[canonical(FoldRef(scope: scope, tensor: tensor)), default: []].append(user)
+          }
         }
       }
     }
   }
 
+  private mutating func addInner(of scope: Int) {
+    for layer in scopes[scope].network.layers {
+      guard let network = (layer.description as? NetworkLayer)?.network else { continue }
+      var given = network.statedInputs
+      let inputs = layer.calls.first?.inputs ?? []
+      let known = inputs.compactMap { scopes[scope].shapes[$0] }
+      if known.count == inputs.count, !inputs.isEmpty {
+        given.merge(network.binding(known)) { $1 }
+      }
+      var inner = Scope(
+        network: network, path: scopes[scope].path + [layer.name],
+        shapes: network.shapes(given).values, parent: (scope, layer.name))
+      inner.isInlined =
+        layer.calls.count == 1 && inputs.count == network.inputs.count
+        && layer.calls[0].tensors.count == inputs.count
+      scopes[scope].inner[layer.name] = scopes.count
+      scopes.append(inner)
+    }
+  }
+
+  /// The layer that makes a tensor, whatever borders of networks stand between.
+  private func canonical(_ ref: FoldRef) -> FoldRef {
+    var ref = ref
+    while true {
+      let scope = scopes[ref.scope]
+      if let inner = scope.inner[ref.tensor.layer], scopes[inner].isInlined,
+        scopes[inner].network.outputs.indices.contains(ref.tensor.output)
+      {
+        ref = FoldRef(scope: inner, tensor: scopes[inner].network.outputs[ref.tensor.output])
+      } else if scope.isInlined, let parent = scope.parent,
+        let place = scope.network.inputs.firstIndex(of: ref.tensor),
+        let call = scopes[parent.scope].network[parent.layer]?.calls.first
+      {
+        ref = FoldRef(scope: parent.scope, tensor: call.inputs[place])
+      } else {
+        return ref
+      }
+    }
+  }
+
   /// A layer's or value's name in the whole model.
-  private func full(_ name: String) -> String { (path + [name]).joined(separator: ".") }
+  private func full(_ scope: Int, _ name: String) -> String {
+    (scopes[scope].path + [name]).joined(separator: ".")
+  }
+
+  private func name(_ ref: FoldRef) -> String { full(ref.scope, ref.tensor.name) }
+
+  private func layer(_ ref: FoldRef) -> KerasNetwork.Layer? {
+    scopes[ref.scope].network[ref.tensor.layer]
+  }
+
+  private func shape(_ ref: FoldRef) -> KerasShape? { scopes[ref.scope].shapes[ref.tensor] }
+
+  /// What an application takes without a name.
+  private func inputs(_ ref: FoldRef) -> [FoldRef] {
+    (layer(ref)?.calls[ref.tensor.call].inputs ?? []).map {
+      canonical(FoldRef(scope: ref.scope, tensor: $0))
+    }
+  }
+
+  /// The network with everything that was folded.
+  var network: KerasNetwork {
+    get throws(CheckpointError) {
+      var networks = scopes.map(\.network)
+      for scope in scopes.indices.reversed() {
+        for name in scopes[scope].gone { networks[scope].remove(name) }
+        try networks[scope].connect()
+        guard let parent = scopes[scope].parent,
+          let index = networks[parent.scope].index(of: parent.layer),
+          var layer = networks[parent.scope].layers[index].description as? NetworkLayer
+        else { continue }
+        layer.network = networks[scope]
+        networks[parent.scope].layers[index].kind = .known(layer)
+      }
+      return networks[0]
+    }
+  }
 
   mutating func run(_ weights: inout FoldedWeights) throws(CheckpointError) {
-    try foldInner(&weights)
-    // Each application once, in the order of computation.
-    var waiting: [String] = []
-    for (index, call) in network.order
-    where call == 0 && network.layers[index].description is BatchNormalizationLayer {
-      waiting.append(network.layers[index].name)
+    var waiting: [FoldRef] = []
+    for scope in scopes.indices {
+      let network = scopes[scope].network
+      for (index, call) in network.order
+      where call == 0 && FoldTarget(network.layers[index]).description is BatchNormalizationLayer {
+        waiting.append(
+          FoldRef(scope: scope, tensor: KerasTensor(layer: network.layers[index].name)))
+      }
     }
-    count += waiting.count
-    var reasons: [String: String] = [:]
+    count = waiting.count
+    var reasons: [FoldRef: String] = [:]
     var changed = true
     // One that is gone may clear the way for another.
     while changed, !waiting.isEmpty {
       changed = false
-      var rest: [String] = []
-      for name in waiting {
-        if let reason = try fold(name, &weights) {
-          reasons[name] = reason
-          rest.append(name)
+      var rest: [FoldRef] = []
+      for norm in waiting {
+        if let reason = try fold(norm, &weights) {
+          reasons[norm] = reason
+          rest.append(norm)
         } else {
           changed = true
         }
       }
       waiting = rest
     }
-    remarks += waiting.map { "\(full($0)) stays: \(reasons[$0] ?? "")" }
-    for name in gone { network.remove(name) }
-    try network.connect()
-  }
-
-  private mutating func foldInner(_ weights: inout FoldedWeights) throws(CheckpointError) {
-    for index in network.layers.indices {
-      let layer = network.layers[index]
-      guard var inner = layer.description as? NetworkLayer else { continue }
-      var given = inner.network.statedInputs
-      if let call = layer.calls.first, call.inputs.allSatisfy({ shapes[$0] != nil }) {
-        given.merge(inner.network.binding(call.inputs.compactMap { shapes[$0] })) { $1 }
-      }
-      var fold = BatchNormFold(
-        inner.network, path + [layer.name], inner.network.shapes(given).values)
-      try fold.run(&weights)
-      guard fold.count > 0 else { continue }
-      inner.network = fold.network
-      network.layers[index].kind = .known(inner)
-      count += fold.count
-      correspondence = correspondence.followed(by: fold.correspondence)
-      findings += fold.findings
-      remarks += fold.remarks
-    }
+    remarks = waiting.map { "\(name($0)) stays: \(reasons[$0] ?? "")" }
   }
 
   // MARK: One normalization
 
   /// Folds a normalization; the reason where it cannot go.
   private mutating func fold(
-    _ name: String, _ weights: inout FoldedWeights
+    _ ref: FoldRef, _ weights: inout FoldedWeights
   ) throws(CheckpointError) -> String? {
-    guard let layer = network[name], let norm = layer.description as? BatchNormalizationLayer else {
-      return nil
-    }
+    guard let layer = layer(ref) else { return nil }
+    let target = FoldTarget(layer)
+    guard let norm = target.description as? BatchNormalizationLayer else { return nil }
     guard !norm.isSampleWise else { return "it normalizes each sample by its own moments (mode 1)" }
-    let map: (scale: [Double], shift: [Double])
-    do {
-      map = try weights.map(full(name), norm)
-    } catch let obstacle as FoldObstacle {
-      return obstacle.reason
-    } catch let error as CheckpointError {
-      throw error
-    } catch {
-      return "\(error)"
+    guard let map = try weights.map(target.weights(of: name(ref)), norm) else {
+      return "its scale or shift is no finite number"
     }
     var plan = Plan()
     for number in layer.calls.indices {
-      let tensor = KerasTensor(layer: name, call: number)
-      guard layer.calls[number].tensors.count == 1, let source = layer.calls[number].inputs.first,
-        let rank = shapes[source]?.rank
+      let application = FoldRef(
+        scope: ref.scope, tensor: KerasTensor(layer: layer.name, call: number))
+      guard layer.calls[number].tensors.count == 1, let source = inputs(application).first,
+        let rank = shape(source)?.rank
       else { return "the shape of what it takes is not known" }
-      let axes = try norm.axes(rank: rank)
+      let axes = try norm.axes(rank: rank - target.skipped).map { $0 + target.skipped }
       guard axes.count == 1 else {
         return
           "it normalizes along several axes, \(axes.map(String.init).joined(separator: " and "))"
@@ -186,12 +280,12 @@ struct BatchNormFold {
       do {
         // Backward first: nothing but the layer before changes.
         var copy = plan
-        try absorb(source, channels, by: tensor, &copy)
+        try absorb(source, channels, by: application, &copy)
         plan = copy
       } catch let before {
         do {
           var copy = plan
-          try hand(tensor, channels, &copy)
+          try hand(application, channels, &copy)
           plan = copy
         } catch let after {
           return "before it, \(before.reason); after it, \(after.reason)"
@@ -199,54 +293,60 @@ struct BatchNormFold {
       }
     }
     if let reason = check(plan) { return reason }
-    for edit in plan.edits.values.sorted(by: { $0.layer < $1.layer }) {
-      try apply(edit, normalizing: full(name), &weights)
+    for edit in plan.edits.values.sorted(by: { name($0.layer) < name($1.layer) }) {
+      try apply(edit, normalizing: target.weights(of: name(ref)), &weights)
     }
-    finish(layer, plan, map, &weights)
+    finish(ref, layer, plan, map, &weights)
     return nil
   }
 
   /// What has to be done to fold one normalization.
   private struct Plan {
     /// Layers that take the map in, by name and side.
-    var edits: [String: Edit] = [:]
+    var edits: [EditKey: Edit] = [:]
     /// Values between, which change too.
-    var values: Set<KerasTensor> = []
-    /// Whether a layer before took it, so that its value is what the normalization's was.
-    var goesBefore = false
+    var values: Set<FoldRef> = []
+  }
+
+  private struct EditKey: Hashable {
+    var layer: FoldRef
+    /// Whether the layer's result takes the map, else what it is given.
+    var isResult: Bool
   }
 
   private struct Edit {
-    var layer: String
-    /// Whether the layer's result takes the map, else what it is given.
+    /// Its first application.
+    var layer: FoldRef
     var isResult: Bool
     var map: ChannelMap
     var calls: Set<Int>
   }
 
   private func add(
-    _ tensor: KerasTensor, isResult: Bool, _ map: ChannelMap, to plan: inout Plan
+    _ ref: FoldRef, isResult: Bool, _ map: ChannelMap, to plan: inout Plan
   ) throws(FoldObstacle) {
-    let key = "\(isResult ? "<" : ">")\(tensor.layer)"
+    var first = ref
+    first.tensor = KerasTensor(layer: ref.tensor.layer)
+    let key = EditKey(layer: first, isResult: isResult)
     if let edit = plan.edits[key] {
-      guard edit.map == map, !edit.calls.contains(tensor.call) else {
-        throw FoldObstacle("\(tensor.layer) would have to change in two ways")
+      guard edit.map == map, !edit.calls.contains(ref.tensor.call) else {
+        throw FoldObstacle("\(name(first)) would have to change in two ways")
       }
     }
-    plan.edits[key, default: Edit(layer: tensor.layer, isResult: isResult, map: map, calls: [])]
-      .calls.insert(tensor.call)
+    plan.edits[key, default: Edit(layer: first, isResult: isResult, map: map, calls: [])]
+      .calls.insert(ref.tensor.call)
   }
 
   /// Whether shared layers are changed for every application; the reason where they are not.
   private func check(_ plan: Plan) -> String? {
-    for edit in plan.edits.values {
-      let calls = network[edit.layer]?.calls.count ?? 0
+    for (key, edit) in plan.edits {
+      let calls = layer(edit.layer)?.calls.count ?? 0
       if edit.calls.count < calls {
-        return
-          "\(edit.layer) is applied \(calls) times and only \(edit.calls.count) of them would change"
+        return "\(name(edit.layer)) is applied \(calls) times and only \(edit.calls.count) of them "
+          + "would change"
       }
-      if plan.edits["<" + edit.layer] != nil, plan.edits[">" + edit.layer] != nil {
-        return "\(edit.layer) would have to change on both sides"
+      if key.isResult, plan.edits[EditKey(layer: key.layer, isResult: false)] != nil {
+        return "\(name(edit.layer)) would have to change on both sides"
       }
     }
     return nil
@@ -256,72 +356,65 @@ struct BatchNormFold {
 
   /// Lets what makes a tensor make `map` of it.
   private func absorb(
-    _ tensor: KerasTensor, _ map: ChannelMap, by user: KerasTensor, _ plan: inout Plan
+    _ source: FoldRef, _ map: ChannelMap, by user: FoldRef, _ plan: inout Plan
   ) throws(FoldObstacle) {
-    plan.goesBefore = true
-    var work = [(tensor, map, user)]
-    while let (tensor, map, user) = work.popLast() {
-      let others = (users[tensor] ?? []).filter { $0 != user }
-      if let other = others.first {
-        throw FoldObstacle("\(tensor.layer) is also taken by \(other.layer)")
+    var work = [(source, map, user)]
+    while let (ref, map, user) = work.popLast() {
+      let all = users[ref] ?? []
+      if let other = all.first(where: { $0 != user }) {
+        throw FoldObstacle("\(name(ref)) is also taken by \(name(other))")
       }
-      guard (users[tensor] ?? []).count == 1 else {
-        throw FoldObstacle("\(tensor.layer) is taken twice by \(user.layer)")
+      guard all.count == 1 else {
+        throw FoldObstacle("\(name(ref)) is taken twice by \(name(user))")
       }
-      guard !network.outputs.contains(tensor) else {
-        throw FoldObstacle("\(tensor.layer) is an output of the model")
+      guard !outputs.contains(ref) else {
+        throw FoldObstacle("\(name(ref)) is an output of its model too")
       }
-      guard let layer = network[tensor.layer], tensor.output == 0 else {
-        throw FoldObstacle("\(tensor.layer) has several results")
+      guard let layer = layer(ref), ref.tensor.output == 0 else {
+        throw FoldObstacle("\(name(ref)) is one of several results")
       }
-      plan.values.insert(tensor)
-      if layer.description is InputLayer {
-        throw FoldObstacle("the input \(tensor.layer) comes at once")
-      }
+      if layer.description is InputLayer { throw FoldObstacle("stands the input \(name(ref))") }
       guard let role = FoldRole(layer) else {
-        throw FoldObstacle("\(tensor.layer) (\(layer.className)) lets nothing through")
+        throw FoldObstacle("\(name(ref)) (\(layer.className)) lets nothing through")
       }
-      let inputs = layer.calls[tensor.call].inputs
+      plan.values.insert(ref)
+      let inputs = inputs(ref)
       switch role {
       case .weighted:
-        try acceptsResult(layer, map, rank: shapes[tensor]?.rank ?? 0)
-        try add(tensor, isResult: true, map, to: &plan)
+        try acceptsResult(layer, map, rank: shape(ref)?.rank ?? 0)
+        try add(ref, isResult: true, map, to: &plan)
       case .copy(let copy):
-        guard inputs.count == 1, let from = shapes[inputs[0]], let to = shapes[tensor] else {
-          throw FoldObstacle("the shape of what \(tensor.layer) takes is not known")
+        guard inputs.count == 1, let from = shape(inputs[0]), let to = shape(ref) else {
+          throw FoldObstacle("the shape of what \(name(ref)) takes is not known")
         }
-        try copy.check(map, layer.name)
-        work.append(
-          (
-            inputs[0], try copy.backward(map, from, to, layer),
-            KerasTensor(layer: tensor.layer, call: tensor.call)
-          ))
+        try copy.check(map, name(ref))
+        work.append((inputs[0], try copy.backward(map, from, to, layer), ref.application))
       case .concatenate:
-        guard let rank = shapes[tensor]?.rank, let axis = FoldRole.axis(layer, rank: rank),
+        guard let rank = shape(ref)?.rank, let axis = FoldRole.axis(layer, rank: rank),
           axis == map.axis
-        else { throw FoldObstacle("\(tensor.layer) joins along another axis") }
+        else { throw FoldObstacle("\(name(ref)) joins along another axis") }
         var start = 0
         for input in inputs {
-          guard let width = shapes[input]?[axis], start + width <= map.scale.count else {
-            throw FoldObstacle("the shape of what \(tensor.layer) takes is not known")
+          guard let width = shape(input)?[axis], start + width <= map.scale.count else {
+            throw FoldObstacle("the shape of what \(name(ref)) takes is not known")
           }
           let part = ChannelMap(
             axis: axis, scale: Array(map.scale[start..<(start + width)]),
             shift: Array(map.shift[start..<(start + width)]))
-          work.append((input, part, KerasTensor(layer: tensor.layer, call: tensor.call)))
+          work.append((input, part, ref.application))
           start += width
         }
         guard start == map.scale.count else {
-          throw FoldObstacle("the shape of what \(tensor.layer) takes is not known")
+          throw FoldObstacle("the shape of what \(name(ref)) takes is not known")
         }
       case .add:
         for (index, input) in inputs.enumerated() {
-          guard shapes[input] == shapes[tensor] else {
-            throw FoldObstacle("\(tensor.layer) spreads one of what it adds")
+          guard shape(input) == shape(ref) else {
+            throw FoldObstacle("\(name(ref)) spreads one of what it adds")
           }
           var part = map
           if index > 0 { part.shift = part.shift.map { _ in 0 } }
-          work.append((input, part, KerasTensor(layer: tensor.layer, call: tensor.call)))
+          work.append((input, part, ref.application))
         }
       }
     }
@@ -331,25 +424,14 @@ struct BatchNormFold {
   private func acceptsResult(
     _ layer: KerasNetwork.Layer, _ map: ChannelMap, rank: Int
   ) throws(FoldObstacle) {
-    let (axis, activation): (Int, KerasActivation?) =
-      switch layer.description {
-      case let layer as ConvolutionLayer:
-        (layer.windows.isChannelsFirst ? 1 : rank - 1, layer.activation)
-      case let layer as DepthwiseConvolutionLayer:
-        (layer.windows.isChannelsFirst ? 1 : rank - 1, layer.activation)
-      case let layer as SeparableConvolutionLayer:
-        (layer.windows.isChannelsFirst ? 1 : rank - 1, layer.activation)
-      case let layer as TransposedConvolutionLayer:
-        (layer.windows.isChannelsFirst ? 1 : rank - 1, layer.activation)
-      case let layer as DenseLayer: (rank - 1, layer.activation)
-      case let layer as BatchNormalizationLayer:
-        (layer.isSampleWise ? -1 : ((try? layer.axes(rank: rank)) ?? []).only ?? -1, nil)
-      default: (rank - 1, nil)
-      }
+    let target = FoldTarget(layer)
+    guard let axis = target.resultAxis(rank: rank) else {
+      throw FoldObstacle("\(layer.name) (\(layer.className)) lets nothing through")
+    }
     guard axis == map.axis else {
       throw FoldObstacle("\(layer.name) has its channels along another axis")
     }
-    guard let activation, !activation.isLinear else { return }
+    guard let activation = target.activation, !activation.isLinear else { return }
     guard activation.isHomogeneous else {
       throw FoldObstacle("\(layer.name) ends with its activation \(activation.name)")
     }
@@ -360,51 +442,50 @@ struct BatchNormFold {
 
   /// Lets everything that takes a tensor take `map` of it instead.
   private func hand(
-    _ tensor: KerasTensor, _ map: ChannelMap, _ plan: inout Plan
+    _ source: FoldRef, _ map: ChannelMap, _ plan: inout Plan
   ) throws(FoldObstacle) {
-    var work = [(tensor, map)]
-    while let (tensor, map) = work.popLast() {
-      guard !network.outputs.contains(tensor) else {
-        throw FoldObstacle("\(tensor.layer) is an output of the model")
+    var work = [(source, map)]
+    while let (ref, map) = work.popLast() {
+      guard !outputs.contains(ref) else {
+        throw FoldObstacle("\(name(ref)) is an output of its model")
       }
-      let users = users[tensor] ?? []
-      guard !users.isEmpty else { throw FoldObstacle("nothing takes \(tensor.layer)") }
-      plan.values.insert(tensor)
-      var seen: Set<KerasTensor> = []
+      let users = users[ref] ?? []
+      guard !users.isEmpty else { throw FoldObstacle("nothing takes \(name(ref))") }
+      plan.values.insert(ref)
+      var seen: Set<FoldRef> = []
       for user in users where seen.insert(user).inserted {
-        guard let layer = network[user.layer] else { continue }
-        guard let role = FoldRole(layer) else {
-          throw FoldObstacle("\(user.layer) (\(layer.className)) lets nothing through")
+        guard let layer = layer(user), let role = FoldRole(layer) else {
+          throw FoldObstacle(
+            "\(name(user)) (\(self.layer(user)?.className ?? "")) lets nothing through")
         }
-        let call = layer.calls[user.call]
-        let inputs = call.inputs
-        guard let from = shapes[tensor], let to = shapes[user],
-          call.tensors.count == inputs.count
-        else { throw FoldObstacle("the shape of what \(user.layer) takes is not known") }
+        let inputs = inputs(user)
+        guard let from = shape(ref), let to = shape(user),
+          layer.calls[user.tensor.call].tensors.count == inputs.count
+        else { throw FoldObstacle("the shape of what \(name(user)) takes is not known") }
         switch role {
         case .weighted:
-          guard inputs.count == 1 else { throw FoldObstacle("\(user.layer) takes more than it") }
+          guard inputs.count == 1 else { throw FoldObstacle("\(name(user)) takes more than it") }
           try acceptsInput(layer, map, from)
           try add(user, isResult: false, map, to: &plan)
         case .copy(let copy):
-          guard inputs.count == 1 else { throw FoldObstacle("\(user.layer) takes more than it") }
-          try copy.check(map, layer.name)
+          guard inputs.count == 1 else { throw FoldObstacle("\(name(user)) takes more than it") }
+          try copy.check(map, name(user))
           work.append((user, try copy.forward(map, from, to, layer)))
         case .concatenate:
           guard let axis = FoldRole.axis(layer, rank: to.rank), axis == map.axis else {
-            throw FoldObstacle("\(user.layer) joins along another axis")
+            throw FoldObstacle("\(name(user)) joins along another axis")
           }
           var whole = ChannelMap(axis: axis, scale: [], shift: [])
           for input in inputs {
-            guard let width = shapes[input]?[axis] else {
-              throw FoldObstacle("the shape of what \(user.layer) takes is not known")
+            guard let width = shape(input)?[axis] else {
+              throw FoldObstacle("the shape of what \(name(user)) takes is not known")
             }
-            let isMapped = input == tensor
+            let isMapped = input == ref
             whole.scale += isMapped ? map.scale : Array(repeating: 1, count: width)
             whole.shift += isMapped ? map.shift : Array(repeating: 0, count: width)
           }
           work.append((user, whole))
-        case .add: throw FoldObstacle("\(user.layer) adds something to it")
+        case .add: throw FoldObstacle("\(name(user)) adds something to it")
         }
       }
     }
@@ -414,110 +495,118 @@ struct BatchNormFold {
   private func acceptsInput(
     _ layer: KerasNetwork.Layer, _ map: ChannelMap, _ shape: KerasShape
   ) throws(FoldObstacle) {
-    func checked(_ windows: KerasWindows, isTransposed: Bool = false) throws(FoldObstacle) {
-      guard (windows.isChannelsFirst ? 1 : shape.rank - 1) == map.axis else {
-        throw FoldObstacle("\(layer.name) has its channels along another axis")
-      }
-      guard map.hasShift else { return }
-      guard !isTransposed else {
-        throw FoldObstacle("\(layer.name) is transposed: at its edges fewer windows see the shift")
-      }
-      let spatial = shape.extents.dropFirst(
-        windows.isChannelsFirst ? 2 : shape.rank - 1 - windows.axes)
-      for (extent, axis) in zip(spatial, 0..<windows.axes) {
-        if windows.padding == .valid || windows.reach(axis) == 1 { continue }
-        guard windows.padding == .same, let extent, windows.added(extent, axis) == (0, 0) else {
-          throw FoldObstacle(
-            "\(layer.name) adds zeros at the edges (padding \(windows.padding.rawValue)), which the "
-              + "shift does not reach")
-        }
-      }
+    let target = FoldTarget(layer)
+    if target.description is BatchNormalizationLayer {
+      throw FoldObstacle("follows \(layer.name), which cannot go either")
     }
-    switch layer.description {
-    case let layer as ConvolutionLayer: try checked(layer.windows)
-    case let layer as DepthwiseConvolutionLayer: try checked(layer.windows)
-    case let layer as SeparableConvolutionLayer: try checked(layer.windows)
-    case let layer as TransposedConvolutionLayer: try checked(layer.windows, isTransposed: true)
-    case is DenseLayer:
-      guard map.axis == shape.rank - 1 else {
-        throw FoldObstacle("\(layer.name) has its channels along another axis")
+    guard let axis = target.inputAxis(rank: shape.rank) else {
+      throw FoldObstacle("\(layer.name) (\(layer.className)) lets nothing through")
+    }
+    guard axis == map.axis else {
+      throw FoldObstacle("\(layer.name) has its channels along another axis")
+    }
+    guard map.hasShift, let windows = target.windows else { return }
+    guard !(target.description is TransposedConvolutionLayer) else {
+      throw FoldObstacle("\(layer.name) is transposed: at its edges fewer windows see the shift")
+    }
+    let first = windows.isChannelsFirst ? axis + 1 : axis - windows.axes
+    for place in 0..<windows.axes {
+      if windows.padding == .valid || windows.reach(place) == 1 { continue }
+      guard windows.padding == .same, let extent = shape[first + place],
+        windows.added(extent, place) == (0, 0)
+      else {
+        throw FoldObstacle(
+          "\(layer.name) adds zeros at the edges (padding \(windows.padding.rawValue)), which the "
+            + "shift does not reach")
       }
-    case is BatchNormalizationLayer:
-      throw FoldObstacle("\(layer.name) follows, which cannot go either")
-    default: throw FoldObstacle("\(layer.name) (\(layer.className)) lets nothing through")
     }
   }
 
   // MARK: Changes
 
   private mutating func apply(
-    _ edit: Edit, normalizing name: String, _ weights: inout FoldedWeights
+    _ edit: Edit, normalizing norm: String, _ weights: inout FoldedWeights
   ) throws(CheckpointError) {
-    guard let layer = network[edit.layer] else { return }
-    let path = full(edit.layer)
-    let step = "with \(name)"
-    let norm = ["gamma", "beta", "moving_mean", "moving_variance"].map { "\(name).\($0)" }
-    let needsBias: Bool
-    if edit.isResult {
-      needsBias = try weights.mapResult(of: path, layer, edit.map, step, norm)
-    } else {
-      needsBias = try weights.mapInput(of: path, layer, edit.map, step, norm)
-    }
+    guard let layer = layer(edit.layer) else { return }
+    let target = FoldTarget(layer)
+    let path = target.weights(of: name(edit.layer))
+    let sources = ["gamma", "beta", "moving_mean", "moving_variance"].map { "\(norm).\($0)" }
+    let grows =
+      if edit.isResult {
+        try weights.mapResult(of: path, target.layer, edit.map, "with \(norm)", sources)
+      } else {
+        try weights.mapInput(of: path, target.layer, edit.map, "with \(norm)", sources)
+      }
     correspondence.rewritten.formUnion(weights.names(of: path))
-    guard needsBias else { return }
-    if layer.description is BatchNormalizationLayer {
-      network.set("scale", .bool(true), of: edit.layer)
-      network.set("center", .bool(true), of: edit.layer)
-    } else {
-      let key = layer.config.json["use_bias"] == nil && layer.config.json["bias"] != nil
-      network.set(key ? "bias" : "use_bias", .bool(true), of: edit.layer)
+    guard grows else { return }
+    var keys = ["use_bias"]
+    if target.description is BatchNormalizationLayer {
+      keys = ["scale", "center"]
+    } else if target.layer.config.json["use_bias"] == nil, target.layer.config.json["bias"] != nil {
+      keys = ["bias"]
+    }
+    let own = edit.layer.tensor.layer
+    for key in keys {
+      guard let place = target.place else {
+        scopes[edit.layer.scope].network.set(key, .bool(true), of: own)
+        continue
+      }
+      // A layer inside another's config.
+      guard var inner = scopes[edit.layer.scope].network[own]?.config.json[place],
+        var config = inner["config"]
+      else { continue }
+      config.set(key, .bool(true))
+      inner.set("config", config)
+      scopes[edit.layer.scope].network.set(place, inner, of: own)
     }
   }
 
   /// Takes a folded normalization out of the graph.
   private mutating func finish(
-    _ layer: KerasNetwork.Layer, _ plan: Plan, _ map: (scale: [Double], shift: [Double]),
-    _ weights: inout FoldedWeights
+    _ ref: FoldRef, _ layer: KerasNetwork.Layer, _ plan: Plan,
+    _ map: (scale: [Double], shift: [Double]), _ weights: inout FoldedWeights
   ) {
     var step = Correspondence(contract: .rounding)
-    let own = layer.calls.indices.map { KerasTensor(layer: layer.name, call: $0) }
+    let network = scopes[ref.scope].network
+    let own = layer.calls.indices.map {
+      FoldRef(scope: ref.scope, tensor: KerasTensor(layer: layer.name, call: $0))
+    }
+    // Outputs keep their names; so does what implies a sequential model's input, or is all of it.
+    let layers = network.layers.count { !scopes[ref.scope].gone.contains($0.name) }
     let staysAsName =
-      own.contains { network.outputs.contains($0) }
+      own.contains(where: outputs.contains) || layers <= 2
       || (network.form == .sequential && network.index(of: layer.name) == 1
         && network.layers[0].json == nil)
-    step.removed = Set(plan.values.map { full($0.name) })
-    for (number, tensor) in own.enumerated() {
-      let source = layer.calls[number].inputs[0]
+    step.removed = Set(plan.values.flatMap { [name($0)] + (aliases[$0] ?? []) })
+    for (number, application) in own.enumerated() {
+      let source = canonical(FoldRef(scope: ref.scope, tensor: layer.calls[number].inputs[0]))
+      let goesBefore = plan.values.contains(source)
       if staysAsName {
-        if plan.values.contains(source) { step.removed.remove(full(tensor.name)) }
+        if goesBefore { step.removed.remove(name(application)) }
         continue
       }
-      if plan.values.contains(source) {
-        step.renamed[full(tensor.name)] = full(source.name)
-      } else {
-        step.removed.insert(full(tensor.name))
+      if goesBefore {
+        step.renamed[name(application)] = name(source)
+        step.removed.remove(name(application))
       }
-      network.redirect(tensor, to: source)
-      let moved = (users.removeValue(forKey: tensor) ?? [])
-      users[source] = (users[source] ?? []).filter { $0 != tensor } + moved
+      let moved = users.removeValue(forKey: application) ?? []
+      scopes[ref.scope].network.redirect(application.tensor, to: layer.calls[number].inputs[0])
+      users[source] = (users[source] ?? []).filter { $0 != application } + moved
+      aliases[source, default: []] += aliases.removeValue(forKey: application) ?? []
     }
-    let variables = weights.names(of: full(layer.name))
+    let variables = weights.names(of: FoldTarget(layer).weights(of: name(ref)))
     step.removed.formUnion(variables)
     weights.remove(variables)
     if staysAsName {
-      network.becomeLinear(layer.name)
+      scopes[ref.scope].network.becomeLinear(layer.name)
     } else {
-      gone.insert(layer.name)
+      scopes[ref.scope].gone.insert(layer.name)
     }
     correspondence = correspondence.followed(by: step)
-    let scales = map.scale.map(\.magnitude)
     findings.append(
-      Finding("fold-batchnorm", full(layer.name), "largest scale", scales.max() ?? 0))
+      Finding(
+        "fold-batchnorm", name(ref), "largest scale", map.scale.map(\.magnitude).max() ?? 0))
   }
-}
-
-extension Array {
-  fileprivate var only: Element? { count == 1 ? self[0] : nil }
 }
 
 extension KerasNetwork {
