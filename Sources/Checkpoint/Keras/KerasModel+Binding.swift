@@ -41,7 +41,7 @@ extension KerasModel {
       }
     }
     for variable in variables {
-      guard let tensor = byName[variable.path] else {
+      guard let tensor = byName[variable.path] ?? byName[KerasModel.other(variable.path)] else {
         throw CheckpointError(
           .mismatch, .tensor(variable.path),
           "is missing; the configuration says that it holds \(variable.name) \(variable.shape)")
@@ -49,6 +49,13 @@ extension KerasModel {
       weights.append(try KerasModel.weight(variable, tensor))
       taken.insert(tensor.name)
     }
+  }
+
+  /// The same place under the names that releases before Keras 3.5 give the parts of attention.
+  private static func other(_ path: String) -> String {
+    path.split(separator: "/").map { part in
+      part.hasSuffix("_dense") ? part.hasPrefix("_") ? part.dropFirst() : "_" + part : part
+    }.joined(separator: "/")
   }
 
   // MARK: Keras 1 and 2
