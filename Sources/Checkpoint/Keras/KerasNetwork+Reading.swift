@@ -282,7 +282,7 @@ extension KerasNetwork.Layer {
   }
 
   static func kind(_ config: KerasConfig) -> KerasNetwork.Kind {
-    guard let type = KerasLayerRegistry.named(config.className) else {
+    guard let type = KerasLayerRegistry.type(of: config) else {
       let text = config.json.compact
       return .unknown(
         config.error(
