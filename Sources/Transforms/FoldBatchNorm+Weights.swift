@@ -42,6 +42,9 @@ struct FoldedWeights {
     throw CheckpointError(.mismatch, .tensor(name), "is missing")
   }
 
+  /// Whether a normalization's moments were found: what follows an unknown layer has no weights.
+  func hasMoments(_ name: String) -> Bool { byName["\(name).moving_mean"] != nil }
+
   /// What a normalization does to each channel; `nil` where that is no finite number.
   func map(
     _ name: String, _ norm: BatchNormalizationLayer

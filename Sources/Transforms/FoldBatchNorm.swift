@@ -261,6 +261,9 @@ struct BatchNormFold {
     let target = FoldTarget(layer)
     guard let norm = target.description as? BatchNormalizationLayer else { return nil }
     guard !norm.isSampleWise else { return "it normalizes each sample by its own moments (mode 1)" }
+    guard weights.hasMoments(target.weights(of: name(ref))) else {
+      return "it follows a layer that ckpt does not know"
+    }
     guard let map = try weights.map(target.weights(of: name(ref)), norm) else {
       return "its scale or shift is no finite number"
     }

@@ -73,8 +73,12 @@ public struct BatchNormAnalysis: Sendable {
         .unsupported, Place(member: "--batchnorm"), "the graph has no batch normalization")
     }
     let byName = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
-    parts = try Parallel.map(found.count, with: {}) { (index, _) throws(CheckpointError) in
-      let (norm, before, path) = found[index]
+    // Those behind a layer of an unknown class have no weights here.
+    let all = found.filter { norm, _, path in
+      byName[(path + [norm.name, "moving_mean"]).joined(separator: ".")] != nil
+    }
+    parts = try Parallel.map(all.count, with: {}) { (index, _) throws(CheckpointError) in
+      let (norm, before, path) = all[index]
       return try BatchNormAnalysis.part(norm, before, path, byName)
     }
   }
@@ -135,7 +139,8 @@ public struct BatchNormAnalysis: Sendable {
         }
         scaled = max(scaled, try matrix.spectralNorm())
       }
-      (result.before?.norm, result.before?.scaledNorm) = (plain, scaled)
+      result.before?.norm = plain
+      result.before?.scaledNorm = scaled
     } catch {
       // A kernel that is not finite has no norm; `info` warns of it by itself.
       guard error.kind == .unsupported else { throw error }

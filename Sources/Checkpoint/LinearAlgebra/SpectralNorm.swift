@@ -15,8 +15,10 @@ extension Matrix {
     for index in scaled.values.indices { scaled.values[index] /= largest }
 
     // Numbers between ½ and 1 in no simple pattern, so that no singular vector is missed.
-    var v = (0..<columns).map { index in
-      0.5 + 0.5 * Double((index &* 2_654_435_761) & 0xffff) / 65536
+    var v = [Double](repeating: 0, count: columns)
+    for index in v.indices {
+      let number = (index &* 2_654_435_761) & 0xffff
+      v[index] = 0.5 + Double(number) / 131072
     }
     Matrix.normalize(&v)
     var (rights, lefts): ([[Double]], [[Double]]) = ([], [])
