@@ -470,7 +470,9 @@ public struct FeedForwardLayer: KerasLayer {
   }
 }
 
-/// Labels' scores for a CRF or a MEMM: masked positions are −∞. The transitions are for the decoder.
+/// Labels' scores for a CRF or a MEMM: masked positions are −∞.
+///
+/// The transitions are for whoever decodes.
 public struct TransitionLayer: KerasLayer {
   public static let classNames = ["ConditionalRandomField", "MaximumEntropyMarkovModel"]
 
