@@ -108,6 +108,22 @@ public enum KerasLayerRegistry {
     RecurrentLayer.self, ConvLSTMLayer.self, BidirectionalLayer.self, TimeDistributedLayer.self,
     // Attention.
     KerasMultiHeadAttention.self, PlainAttentionLayer.self,
+    // Activations.
+    SoftmaxLayer.self, ReLULayer.self, RectifierLayer.self, TrainedActivationLayer.self,
+    // Shapes.
+    ReshapeLayer.self, PermuteLayer.self, RepeatVectorLayer.self, BorderLayer.self,
+    UpSamplingLayer.self, ResizingLayer.self,
+    // Merging.
+    MergeLayer.self, ConcatenateLayer.self, DotLayer.self, OldMergeLayer.self,
+    // Embedding.
+    EmbeddingLayer.self, ReversibleEmbeddingLayer.self, MaskingLayer.self,
+    // Preprocessing.
+    RescalingLayer.self, NormalizationLayer.self, DiscretizationLayer.self,
+    CategoryEncodingLayer.self,
+    // Products.
+    EinsumDenseLayer.self, HighwayLayer.self, MaxoutDenseLayer.self,
+    // Operations.
+    OperationLayer.self, LambdaLayer.self,
   ]
 
   private static let byName: [String: [any KerasLayer.Type]] = Dictionary(
@@ -116,6 +132,7 @@ public enum KerasLayerRegistry {
   /// The description of a layer's class, also under a registered name such as
   /// `keras_nlp>TokenEmbedding`; of several of that name the first that accepts the config.
   static func type(of config: KerasConfig) -> (any KerasLayer.Type)? {
+    if config.className.hasPrefix(KerasNetwork.operationPrefix) { return OperationLayer.self }
     var name = config.className
     if byName[name] == nil, let mark = name.lastIndex(of: ">") {
       name = String(name[name.index(after: mark)...])
