@@ -96,6 +96,11 @@ public struct KerasVariable: Sendable, Equatable {
 /// The list of layer classes.
 public enum KerasLayerRegistry {
   public static let all: [any KerasLayer.Type] = [
+    // bert4keras and keras-bert; names that Keras has too come before Keras' own.
+    Bert4kerasEmbedding.self, ScaleOffsetLayer.self, Bert4kerasConcatenation.self,
+    HeadsAttentionLayer.self, GatedAttentionLayer.self, PositionLayer.self,
+    RelativePositionLayer.self, FeedForwardLayer.self, TransitionLayer.self, SpanLayer.self,
+    LossLayer.self, TokenEmbeddingLayer.self, EmbeddingSimilarityLayer.self, ExtractLayer.self,
     // Core.
     InputLayer.self, DenseLayer.self, ActivationLayer.self, IdentityLayer.self, FlattenLayer.self,
     NetworkLayer.self,

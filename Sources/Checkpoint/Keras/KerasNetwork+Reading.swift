@@ -19,6 +19,10 @@ extension KerasNetwork {
     }
     var context = given ?? KerasConfig.Context()
     if given == nil { context.version = KerasNetwork.version(json) }
+    context.isBert4keras = (config["layers"]?.array ?? []).contains { layer in
+      layer["class_name"]?.string == "MultiHeadAttention" && layer["config"]?["head_size"] != nil
+        || layer["class_name"]?.string == "GatedAttentionUnit"
+    }
     try self.init(className: className, config: config, context: context, json: json)
   }
 

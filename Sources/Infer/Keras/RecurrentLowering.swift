@@ -122,7 +122,9 @@ extension KerasBuilder {
 
   // MARK: A cell through time
 
-  private typealias CellWeights = (kernel: Graph.ID, recurrent: Graph.ID, bias: Graph.ID?, second: Graph.ID?)
+  private typealias CellWeights = (
+    kernel: Graph.ID, recurrent: Graph.ID, bias: Graph.ID?, second: Graph.ID?
+  )
 
   /// A cell's kernels and biases in Keras' layout; `second` is the bias of the product with the state.
   private mutating func weights(
@@ -355,7 +357,9 @@ extension ConvLSTMLayer: LoweredLayer {
       isReversed: isReversed
     ) { h, builder in
       try builder.apply(reach, h, recurrent)
-    } part: { _, _, _ in throw InferError(.graph, "conv_lstm", "has no reset gate") }
+    } part: { _, _, _ in
+      throw InferError(.graph, "conv_lstm", "has no reset gate")
+    }
     var output = try builder.results(
       run.sequence, mask: mask,
       SequenceOrder(

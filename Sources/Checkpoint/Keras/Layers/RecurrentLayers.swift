@@ -65,7 +65,8 @@ public struct KerasCell: Sendable {
     if kind == .gru(resetAfter: true) { bias = isPacked ? [2 * columns] : [2, columns] }
     if kind == .lstm, isPacked { bias = [2 * columns] }
     return [
-      KerasVariable("kernel", [width, columns]), KerasVariable("recurrent_kernel", [units, columns]),
+      KerasVariable("kernel", [width, columns]),
+      KerasVariable("recurrent_kernel", [units, columns]),
     ] + (usesBias ? [KerasVariable("bias", bias)] : [])
   }
 
@@ -136,7 +137,9 @@ public struct RecurrentLayer: KerasSequenceLayer {
     returnsStates = try config.bool("return_state", default: false)
     isTimeMajor = try config.bool("time_major", default: false)
     zerosMasked = try config.bool("zero_output_for_mask", default: false)
-    startsWithZeros = config.context.version < 3 || config.context.backend == "tensorflow"
+    startsWithZeros =
+      config.context.version < 3 || config.context.backend == "tensorflow"
+      || config.json["unroll"] == .bool(true)
     guard config.className == "RNN" || config.className.hasSuffix(">RNN") else {
       cells = [try KerasCell(config)]
       cellNames = []
@@ -157,7 +160,8 @@ public struct RecurrentLayer: KerasSequenceLayer {
     var cellNames: [String] = []
     for entry in entries {
       guard let className = entry["class_name"]?.string, let own = entry["config"] else {
-        throw config.error("its cell is \(entry.compact.prefix(80)); expected a cell's configuration")
+        throw config.error(
+          "its cell is \(entry.compact.prefix(80)); expected a cell's configuration")
       }
       cells.append(
         try KerasCell(
@@ -196,7 +200,8 @@ public struct RecurrentLayer: KerasSequenceLayer {
       if cellNames.isEmpty {
         all += KerasVariable.numbered(own, below: "cell")
       } else {
-        all += KerasVariable.numbered(own, below: "cell/cells/\(cellNames[index])").map { variable in
+        all += KerasVariable.numbered(own, below: "cell/cells/\(cellNames[index])").map {
+          variable in
           var copy = variable
           copy.name = place(of: index) + copy.name
           return copy
