@@ -119,10 +119,12 @@ extension KernelTests {
       let operands = Array(weights.prefix(1 + round % 2))
       let (array, threads) = (random.array(x), 1 + round % 3)
       let what = "\(x) \(kernel) \(op)"
-      #expect(
-        try compare(op, inputs: [array], weights: operands, threads: threads) < 1e-6, "\(what)")
+      // A thousand products round more than a few.
+      let limit = kernel.dropLast().reduce(1, *) > 500 ? 3e-6 : 1e-6
+      let error = try compare(op, inputs: [array], weights: operands, threads: threads)
+      #expect(error < limit, "\(what)")
       if round % 5 == 0 {
-        #expect(try compare(op, inputs: [array] + operands, threads: threads) < 1e-6, "\(what)")
+        #expect(try compare(op, inputs: [array] + operands, threads: threads) < limit, "\(what)")
       }
     }
   }
@@ -152,10 +154,10 @@ extension KernelTests {
         activation: .tanh)
       let weights = [random.array([3, 3, channels, 70], scale: 0.05), random.array([70])]
       for threads in [1, 4] {
-        #expect(
-          try compare(
-            op, inputs: [random.array([2, 13, 11, channels])], weights: weights, threads: threads)
-            < 2e-6, "\(channels)")
+        let error = try compare(
+          op, inputs: [random.array([2, 13, 11, channels])], weights: weights, threads: threads)
+        // Sums of two thousand products in Float32.
+        #expect(error < 5e-6, "\(channels)")
       }
     }
   }

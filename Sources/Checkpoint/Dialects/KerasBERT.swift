@@ -56,7 +56,7 @@ public struct KerasBERT: Dialect {
     binding.left += Bert4kerasBundle(checkpoint.tensors, "bert", nil)?.left ?? []
     guard let graph = KerasGraph(checkpoint) else { return binding }
     for layer in layers {
-      let config = graph[layer.name]?.config
+      let config = graph.form(of: layer.name)?.config
       if layer.name.hasSuffix("SelfAttention"), let name = config?["activation"]?.string,
         name != "linear"
       {

@@ -1,4 +1,4 @@
-/// The graph of layers that a whole-model file of Keras 1 or 2 describes in `model_config`.
+/// What layers on top ask of the graph that a whole-model file describes (``KerasNetwork``).
 struct KerasGraph {
   /// One application of a layer.
   struct Call: Hashable {
@@ -6,78 +6,55 @@ struct KerasGraph {
     let node: Int
   }
 
-  struct Layer {
-    let kind: String
-    let config: JSON
-    /// What each application takes.
-    let inputs: [[Call]]
-  }
-
-  private var layers: [String: Layer] = [:]
+  private let network: KerasNetwork
   /// Layers that take a call's result.
   private var users: [Call: [String]] = [:]
 
   /// `nil` for a file of weights.
   init?(_ checkpoint: Checkpoint) {
     guard let text = checkpoint.text("model_config"),
-      let tree = try? JSON(parsing: Array(text.utf8)),
-      let list = tree["config"]?["layers"]?.array
+      let tree = try? JSON(parsing: Array(text.utf8)), let network = try? KerasNetwork(tree)
     else { return nil }
-    for json in list {
-      guard let config = json["config"], let kind = json["class_name"]?.string,
-        let name = (json["name"] ?? config["name"])?.string
-      else { continue }
-      let inputs = (json["inbound_nodes"]?.array ?? []).map { node in
-        (node.array ?? []).compactMap { call -> Call? in
-          guard let parts = call.array, parts.count > 1, let layer = parts[0].string,
-            let index = parts[1].int
-          else { return nil }
-          return Call(layer: layer, node: index)
-        }
+    self.network = network
+    for layer in network.layers {
+      for tensor in layer.calls.flatMap(\.inputs) {
+        users[Call(layer: tensor.layer, node: tensor.call), default: []].append(layer.name)
       }
-      layers[name] = Layer(kind: kind, config: config, inputs: inputs)
-      for call in inputs.joined() { users[call, default: []].append(name) }
     }
   }
-
-  subscript(name: String) -> Layer? { layers[name] }
 
   /// Layers that take a call's result.
   func users(of call: Call) -> [String] { users[call] ?? [] }
 
   /// The only thing that a layer takes, when it is applied once to one thing.
   func input(of name: String) -> Call? {
-    guard let inputs = layers[name]?.inputs, inputs.count == 1, inputs[0].count == 1 else {
+    guard let calls = network[name]?.calls, calls.count == 1, calls[0].inputs.count == 1 else {
       return nil
     }
-    return inputs[0][0]
+    return Call(layer: calls[0].inputs[0].layer, node: calls[0].inputs[0].call)
   }
 
   /// A layer's class and configuration; what is applied to every position counts as itself.
   func form(of name: String) -> (kind: String, config: JSON)? {
-    guard let layer = layers[name] else { return nil }
-    if layer.kind == "TimeDistributed", let inner = layer.config["layer"],
+    guard let layer = network[name] else { return nil }
+    if layer.className == "TimeDistributed", let inner = layer.config["layer"],
       let kind = inner["class_name"]?.string, let config = inner["config"]
     {
       return (kind, config)
     }
-    return (layer.kind, layer.config)
+    return (layer.className, layer.config.json)
   }
 
-  /// Layers that hand on what they take when the model is not trained.
-  private static let idle: Set<String> = [
-    "Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
-  ]
+  /// Whether a layer hands on what it takes when the model is not trained.
+  func isIdle(_ name: String) -> Bool { network[name]?.description is IdentityLayer }
 
-  func isIdle(_ name: String) -> Bool {
-    layers[name].map { KerasGraph.idle.contains($0.kind) } ?? false
-  }
+  func isLambda(_ name: String) -> Bool { network[name]?.className == "Lambda" }
 
   /// Whether a Lambda is `lambda x: x[:, 0]`: its bytecode, which Python 3.6 to 3.12 begin alike, and
   /// its constants `None` and 0.
   func takesFirst(_ name: String) -> Bool {
-    guard let layer = layers[name], layer.kind == "Lambda" else { return false }
-    let function = layer.config["function"]
+    guard isLambda(name), let config = network[name]?.config.json else { return false }
+    let function = config["function"]
     guard let text = function?.array?.first?.string ?? function?["config"]?["code"]?.string else {
       return false
     }

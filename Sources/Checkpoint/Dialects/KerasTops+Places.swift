@@ -45,7 +45,7 @@ extension KerasTops {
     while let call = graph.input(of: layer) {
       layer = call.layer
       if graph.isIdle(layer) || isFirst(layer, in: graph) { continue }
-      return graph[layer]?.kind == "Lambda"
+      return graph.isLambda(layer)
     }
     return false
   }

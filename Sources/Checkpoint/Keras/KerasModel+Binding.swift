@@ -6,7 +6,12 @@ extension KerasModel {
     let variables = try network.variablesByLayer(inputs)
     var taken: Set<String> = []
     if KerasModel.storesPaths(checkpoint) {
-      try bindPaths(checkpoint, network.variables(inputs), &taken)
+      try bind(
+        checkpoint, network.variables(inputs).map { ($0, $0.path) }, &taken)
+    } else if checkpoint.tensors.contains(where: { $0.name.hasSuffix(KerasModel.attribute) }) {
+      try bind(
+        checkpoint, KerasModel.objectPaths(network.layers.map { ($0, variables[$0.name] ?? []) }),
+        &taken)
     } else {
       try bindLayers(checkpoint, variables, &taken)
     }
@@ -31,8 +36,9 @@ extension KerasModel {
   /// What tf.keras 2.13 calls `layers`.
   private static let earlyPlace = "_layer_checkpoint_dependencies/"
 
-  private mutating func bindPaths(
-    _ checkpoint: Checkpoint, _ variables: [KerasVariable], _ taken: inout Set<String>
+  private mutating func bind(
+    _ checkpoint: Checkpoint, _ variables: [(KerasVariable, path: String)],
+    _ taken: inout Set<String>
   ) throws(CheckpointError) {
     var byName: [String: Tensor] = [:]
     for tensor in checkpoint.tensors {
@@ -40,14 +46,54 @@ extension KerasModel {
         byName[name.replacing(KerasModel.earlyPlace, with: "layers/")] = tensor
       }
     }
-    for variable in variables {
-      guard let tensor = byName[variable.path] else {
+    for (variable, path) in variables {
+      guard let tensor = byName[path] else {
         throw CheckpointError(
-          .mismatch, .tensor(variable.path),
+          .mismatch, .tensor(path),
           "is missing; the configuration says that it holds \(variable.name) \(variable.shape)")
       }
       weights.append(try KerasModel.weight(variable, tensor))
       taken.insert(tensor.name)
+    }
+  }
+
+  // MARK: TensorFlow
+
+  private static let attribute = ObjectGraph.attributes + ObjectGraph.variable
+
+  /// Where `save_weights("x")` of tf.keras keeps variables: layers with weights are counted, and what is in
+  /// a layer has its attribute's name (`layer_with_weights-2/cell/kernel/.ATTRIBUTES/VARIABLE_VALUE`).
+  private static func objectPaths(
+    _ layers: [(layer: KerasNetwork.Layer, variables: [KerasVariable])]
+  ) -> [(KerasVariable, path: String)] {
+    let counted = layers.filter { !$0.variables.isEmpty }.enumerated()
+    return counted.flatMap { number, item -> [(KerasVariable, path: String)] in
+      let (layer, variables) = item
+      let place = "layer_with_weights-\(number)/"
+      if let network = layer.network {
+        let inner = network.layers.map { inner in
+          let own = inner.name + "."
+          return (
+            inner,
+            variables.filter { $0.name.hasPrefix(own) }.map { variable in
+              // Without the inner layer's name and group.
+              let parts = variable.path.split(separator: "/").dropFirst(2)
+              return KerasVariable(
+                String(variable.name.dropFirst(own.count)), variable.shape,
+                trainable: variable.isTrainable, path: parts.joined(separator: "/"))
+            }
+          )
+        }
+        return zip(variables, objectPaths(inner)).map { ($0.renamed(layer.name), place + $1.path) }
+      }
+      return variables.map { variable in
+        let parts = variable.path.split(separator: "/").dropLast(2)
+        let name = variable.name.split(separator: ".").last ?? ""
+        return (
+          variable.renamed(layer.name),
+          place + (parts + [name]).joined(separator: "/") + attribute
+        )
+      }
     }
   }
 
@@ -141,5 +187,14 @@ extension KerasModel {
         "has shape \(tensor.shape); the configuration gives \(variable.name) \(variable.shape)")
     }
     return Weight(variable.name, tensor, sources: [tensor.name])
+  }
+}
+
+extension KerasVariable {
+  /// The variable by its name outside of a layer.
+  fileprivate func renamed(_ layer: String) -> KerasVariable {
+    var copy = self
+    copy.name = layer + "." + name
+    return copy
   }
 }

@@ -10,8 +10,9 @@ struct WindowAxis {
   /// Extents and attributes stay below this, so that no index that is made of a few overflows.
   static let limit = 1 << 30
 
-  /// The number of places that the window takes along an axis of this extent. A symbolic extent
-  /// passes where the window keeps it.
+  /// The number of places that the window takes along an axis of this extent.
+  ///
+  /// A symbolic extent passes where the window keeps it.
   func places(along extent: Dimension) throws(ShapeMismatch) -> Dimension {
     guard [size, stride, dilation].allSatisfy({ 1..<WindowAxis.limit ~= $0 }),
       [before, after].allSatisfy({ 0..<WindowAxis.limit ~= $0 })

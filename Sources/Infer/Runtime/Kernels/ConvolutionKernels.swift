@@ -121,8 +121,10 @@ extension ConvolutionTranspose {
       + MatMul.panelCount(inner: kernel[kernel.count - 1] / groups, columns: columns)
   }
 
-  /// A segment of a row of the result along the last axis: each row of the window adds to it the
-  /// products of one row of `x`. Segments share no work but for a few pixels at their ends.
+  /// Fills segments of rows of the result along the last axis.
+  ///
+  /// Each row of the window adds the products of one row of `x` to a segment. Segments share no work
+  /// but for a few pixels at their ends.
   public func run(
     _ operands: [View], into result: View, on workers: Workers
   ) throws(InferError) {
