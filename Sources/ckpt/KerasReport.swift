@@ -20,7 +20,7 @@ struct KerasReport {
   }
 
   /// Layers of the model and of the models in it, which are none themselves.
-  private var layerCount: Int { summary.rows.count { !$0.isModel } }
+  var layerCount: Int { summary.rows.count { !$0.isModel } }
 
   // MARK: Text
 
