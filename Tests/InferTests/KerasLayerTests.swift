@@ -107,7 +107,7 @@ import Testing
       #expect(got[name]?.shape == expected.shape, "\(name)")
       let error = difference(got[name], expected.converted(to: Double.self))
       #expect(error <= max(1e-5, 4 * own), "\(name): \(error)")
-      let judge = difference(judged[name], expected.converted(to: Double.self))
+      let judge = difference(judged[name]?.converted(to: Float.self), expected.converted(to: Double.self))
       #expect(judge <= max(2e-6, 2 * own), "\(name) in Float64: \(judge)")
     }
   }
