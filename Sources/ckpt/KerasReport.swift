@@ -43,7 +43,7 @@ struct KerasReport {
     // A chain says itself what takes from what.
     let isChain =
       network.form == .sequential
-      && !summary.rows.contains { row in row.isModel && row.sources.count != 1 }
+      && !summary.rows.contains { row in row.isModel && row.calls.map(\.count) != [1] }
       && !network.layers.contains { $0.network?.form == .functional }
     var table = Table(
       [.left, .left, .right] + (isChain ? [] : [.left]),
@@ -57,7 +57,7 @@ struct KerasReport {
           ? "?" : row.outputs.map(\.description).joined(separator: ", "),
         row.parameters.map { Text.grouped($0) } ?? "?",
       ]
-      if !isChain { cells.append(row.sources.map(\.name).joined(separator: ", ")) }
+      if !isChain { cells.append(row.calls.joined().map(\.name).joined(separator: ", ")) }
       table.add(cells)
     }
     table.print()
@@ -108,6 +108,13 @@ struct KerasReport {
     .array(shape.extents.map { $0.map { .number($0) } ?? .null })
   }
 
+  private static func json(_ tensor: KerasTensor) -> JSON {
+    .object([
+      .init("layer", .string(tensor.layer)), .init("call", .number(tensor.call)),
+      .init("output", .number(tensor.output)),
+    ])
+  }
+
   private static func json(_ row: KerasSummary.Row) -> JSON {
     .object([
       .init("name", .string(row.name)), .init("class", .string(row.className)),
@@ -115,16 +122,7 @@ struct KerasReport {
       .init("output_shapes", .array(row.outputs.map(json))),
       .init("parameters", row.parameters.map { .number($0) } ?? .null),
       .init("trainable_parameters", .number(row.trainable)),
-      .init("calls", .number(row.calls)),
-      .init(
-        "connected_to",
-        .array(
-          row.sources.map {
-            .object([
-              .init("layer", .string($0.layer)), .init("call", .number($0.call)),
-              .init("output", .number($0.output)),
-            ])
-          })),
+      .init("connected_to", .array(row.calls.map { .array($0.map(json)) })),
       .init("reason", row.reason.map { .string($0.description) } ?? .null),
     ])
   }

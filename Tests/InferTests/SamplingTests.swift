@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test func `samples of a normal distribution have its mean and variance`() throws {
-    let dynamics = try LangevinDynamics(sigmas: [1, 0.3, 0.1], steps: 100, stepSize: 1e-3)
+    let dynamics = try LangevinDynamics(sigmas: [1, 0.3, 0.1], steps: 100, stepSize: 0.01)
     var noise = GaussianNoise(seed: 3)
     let count = 4000
     let result = try dynamics.run(

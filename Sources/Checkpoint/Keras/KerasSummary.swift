@@ -10,10 +10,8 @@ public struct KerasSummary: Sendable {
     public var path: [String]
     /// Shapes of what its first application returns; empty where they cannot be told.
     public var outputs: [KerasShape]
-    /// What it takes, an item for each tensor of each application.
-    public var sources: [KerasTensor]
-    /// How often it is applied.
-    public var calls: Int
+    /// What each of its applications takes.
+    public var calls: [[KerasTensor]]
     /// Numbers in its variables; of a layer of an unknown class those stored under its name, `nil`
     /// where that cannot be told.
     public var parameters: Int?
@@ -93,7 +91,7 @@ public struct KerasSummary: Sendable {
       rows.append(
         Row(
           name: layer.name, className: layer.className, depth: path.count - 1, path: path,
-          outputs: outputs, sources: layer.calls.flatMap(\.tensors), calls: layer.calls.count,
+          outputs: outputs, calls: layer.calls.map(\.tensors),
           parameters: count, trainable: trained.reduce(0) { $0 + KerasSummary.count($1) },
           isModel: layer.network != nil, reason: reasons[layer.name]))
       guard let inner = layer.network else { continue }

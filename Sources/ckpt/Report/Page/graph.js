@@ -14,7 +14,7 @@ const graphKinds = [
 /** What a layer is coloured by. */
 function graphKind(row) {
   if (row.reason) return 'unknown';
-  if (row.inner) return 'model';
+  if (row.inner || row.isModel) return 'model';
   const found = graphKinds.find(([, pattern]) => pattern.test(row.class));
   return found ? found[0] : 'other';
 }
@@ -57,12 +57,18 @@ function graphSection() {
   onWidth(holder, found => { width = found; redraw(); });
 }
 
-/** Edges between the members of one model: [from, to, how many], by place. */
+/** A node for each application of each layer of one model; those after the first have the first's weights. */
+function graphNodes(layers) {
+  return layers.flatMap(layer => (layer.connected_to.length ? layer.connected_to : [[]]).map((sources, call) =>
+    ({...layer, sources, call, inner: call ? null : layer.inner, isModel: Boolean(layer.inner), key: call ? `${layer.key}:${call}` : layer.key})));
+}
+
+/** Edges between nodes: [from, to], by place. */
 function graphEdges(nodes) {
-  const places = new Map(nodes.map((node, index) => [node.name, index])), edges = new Map();
+  const places = new Map(nodes.map((node, index) => [`${node.call} ${node.name}`, index])), edges = new Map();
   nodes.forEach((node, to) => {
-    for (const source of node.connected_to) {
-      const from = places.get(source.layer);
+    for (const source of node.sources) {
+      const from = places.get(`${source.call} ${source.layer}`);
       if (from === undefined || from === to) continue;
       edges.set(`${from} ${to}`, [from, to]);
     }
@@ -74,7 +80,7 @@ function graphEdges(nodes) {
 function graphBoxes(nodes, edges) {
   const into = nodes.map(() => []), out = nodes.map(() => []);
   for (const [from, to] of edges) { into[to].push(from); out[from].push(to); }
-  const isLink = (from, to) => out[from].length === 1 && into[to].length === 1 && !nodes[from].inner && !nodes[to].inner;
+  const isLink = (from, to) => out[from].length === 1 && into[to].length === 1 && !nodes[from].isModel && !nodes[to].isModel;
   const boxes = [], boxOf = new Array(nodes.length).fill(-1);
   // In the file's order a layer may stand before what it takes.
   nodes.forEach((node, index) => {
@@ -124,8 +130,8 @@ function graphSpread(wanted, weights, sizes, gap) {
 }
 
 /** Boxes with places: {boxes: [{x, y, width, height, members}], paths: [[x, y]…], width, height}. */
-function graphLayout(nodes, room, opened, depth) {
-  const {boxes, edges} = graphBoxes(nodes, graphEdges(nodes)), rank = graphRanks(boxes.length, edges);
+function graphLayout(layers, room, opened, depth) {
+  const nodes = graphNodes(layers), {boxes, edges} = graphBoxes(nodes, graphEdges(nodes)), rank = graphRanks(boxes.length, edges);
   const columns = new Map();
   for (const at of rank) columns.set(at, (columns.get(at) || 0) + 1);
   const most = Math.max(...columns.values()), gap = 18, lane = 8;
@@ -144,7 +150,7 @@ function graphLayout(nodes, room, opened, depth) {
   const members = boxes.map((box, index) => ({box, rank: rank[index], width: box.width, up: [], down: [], weight: 1}));
   const ways = edges.map(([from, to]) => {
     const way = [from];
-    for (let at = rank[from] + 1; at < rank[to]; at += 1) { way.push(members.length); members.push({rank: at, width: lane, up: [], down: [], weight: 3}); }
+    for (let at = rank[from] + 1; at < rank[to]; at += 1) { way.push(members.length); members.push({rank: at, width: lane, up: [], down: [], weight: 1}); }
     way.push(to);
     for (let index = 1; index < way.length; index += 1) { members[way[index - 1]].down.push(way[index]); members[way[index]].up.push(way[index - 1]); }
     return way;
@@ -177,11 +183,11 @@ function graphLayout(nodes, room, opened, depth) {
   best.forEach((list, index) => { ranks[index] = list; });
   settle();
   const x = new Array(members.length).fill(0);
-  for (let turn = 0; turn < 10; turn += 1) {
+  for (let turn = 0; turn < 16; turn += 1) {
     const isDown = turn % 2 === 0;
     for (const list of isDown ? ranks : [...ranks].reverse()) {
       const wanted = list.map(index => {
-        const near = turn === 9 ? [...members[index].up, ...members[index].down] : isDown ? members[index].up : members[index].down;
+        const near = turn > 7 ? [...members[index].up, ...members[index].down] : isDown ? members[index].up : members[index].down;
         return near.length ? sum(near.map(at => x[at])) / near.length : x[index];
       });
       const found = graphSpread(wanted, list.map(index => members[index].weight), list.map(index => members[index].width), gap);
@@ -195,9 +201,10 @@ function graphLayout(nodes, room, opened, depth) {
   members.forEach((member, index) => { if (member.box) { member.box.x = x[index] - left - member.width / 2; member.box.y = tops[member.rank]; } });
   const paths = ways.map(way => way.flatMap((index, at) => {
     const member = members[index], middle = x[index] - left;
-    if (at === 0) return [[middle, member.box.y + member.box.height]];
-    if (at === way.length - 1) return [[middle, member.box.y]];
     const end = member.rank + 1 < tops.length ? tops[member.rank + 1] - between : y - between;
+    // Straight down beside higher boxes, then across.
+    if (at === 0) return [[middle, member.box.y + member.box.height], [middle, end]];
+    if (at === way.length - 1) return [[middle, member.box.y]];
     return [[middle, tops[member.rank]], [middle, end]];
   }));
   return {boxes, paths, width: right - left, height: Math.max(0, y - between)};
@@ -224,7 +231,7 @@ function graphGroup(svg, layout, dx, dy, opened, redraw) {
   }
   for (const box of layout.boxes) {
     const x = box.x + dx, y = box.y + dy;
-    svg.append(drawing('rect', {class: box.layout ? 'frame' : 'box', x: x + 0.5, y: y + 0.5, width: box.width - 1, height: box.height - 1, rx: 6}));
+    svg.append(drawing('rect', {class: box.layout ? 'frame' : box.members.every(node => node.call) ? 'box again' : 'box', x: x + 0.5, y: y + 0.5, width: box.width - 1, height: box.height - 1, rx: 6}));
     box.members.forEach((node, index) => svg.append(graphLine(node, x, y + 4 + index * box.line, box, opened, redraw)));
     if (box.layout) graphGroup(svg, box.layout, x + (box.width - box.layout.width) / 2, y + 38, opened, redraw);
   }
@@ -233,18 +240,18 @@ function graphGroup(svg, layout, dx, dy, opened, redraw) {
 /** A layer: colour, name, class, shape, parameters. */
 function graphLine(node, x, y, box, opened, redraw) {
   const isOpen = node.inner && opened.has(node.key), isShort = box.isShort && !box.layout, height = box.layout ? 28 : box.line;
-  const parameters = node.parameters === null ? '?' : node.parameters ? millions(node.parameters) : '', shape = graphShape(node.output_shapes);
+  const parameters = node.call ? (node.parameters ? 'same weights' : '') : node.parameters === null ? '?' : node.parameters ? millions(node.parameters) : '', shape = graphShape(node.output_shapes);
   const frozen = node.parameters && node.trainable_parameters === 0 ? ', not trained' : '';
   const title = [`${node.path} (${node.class})`, `returns ${node.output_shapes.map(shape => '(' + shape.map(extent => extent === null ? 'None' : extent).join(', ') + ')').join(', ') || 'a shape that is not known'}`,
-    node.parameters ? `${plural(node.parameters, 'parameter')}${frozen}` : 'no parameters', node.calls > 1 ? `applied ${node.calls} times` : null, node.reason].filter(Boolean).join('\n');
+    node.parameters ? `${plural(node.parameters, 'parameter')}${frozen}` : 'no parameters', node.connected_to.length > 1 ? `applied ${node.connected_to.length} times with the same weights` : null, node.reason].filter(Boolean).join('\n');
   const room = box.width - 22, fit = (text, size, letter) => { const most = Math.max(4, Math.floor(size / letter)); return text.length <= most ? text : text.slice(0, Math.ceil(most / 2) - 1) + '…' + text.slice(text.length - Math.floor(most / 2)); };
   const act = () => { if (node.inner) { if (isOpen) opened.delete(node.key); else opened.add(node.key); redraw(); const again = document.querySelector(`#graph [data-key="${CSS.escape(node.key)}"]`); if (again) again.focus({preventScroll: true}); } else showTensors(node.path + '.'); };
   const hasAction = node.inner || node.parameters;
   const group = drawing('g', {class: 'layer' + (hasAction ? ' go' : ''), 'data-key': node.key, role: node.inner ? 'button' : hasAction ? 'link' : null, tabindex: hasAction ? 0 : null, 'aria-expanded': node.inner ? String(Boolean(isOpen)) : null,
-    'aria-label': `${node.name}, ${node.class}, ${shape}${parameters ? `, ${parameters} parameters` : ''}`, onclick: hasAction ? act : null,
+    'aria-label': `${node.name}, ${node.class}, ${shape}${parameters ? `, ${parameters}${node.call ? '' : ' parameters'}` : ''}`, onclick: hasAction ? act : null,
     onkeydown: hasAction ? event => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); act(); } } : null}, drawing('title', {}, title),
     drawing('rect', {class: 'under', x: x + 2, y, width: box.width - 4, height}), drawing('rect', {class: 'k-' + graphKind(node), x: x + 6, y: y + 4, width: 5, height: height - 8, rx: 1.5}));
-  const mark = node.inner ? (isOpen ? '▾ ' : '▸ ') : '', times = node.calls > 1 ? ` ×${node.calls}` : '';
+  const mark = node.inner ? (isOpen ? '▾ ' : '▸ ') : '', times = node.call ? `:${node.call}` : '';
   const baseline = y + (box.layout ? 19 : 16);
   const bold = {'font-size': 12.5, 'font-weight': node.inner ? 650 : 500};
   if (isShort) {
