@@ -80,7 +80,11 @@ struct KerasReport {
   }
 
   /// What stands in the way of running the whole, a sentence for each layer.
-  var obstacles: [String] { summary.unknown.compactMap { $0.reason?.description } }
+  var obstacles: [String] {
+    summary.unknown.compactMap { row in
+      row.reason.map { "layer \(row.fullName) (\(row.className)) \($0.reason)" }
+    }
+  }
 
   // MARK: JSON
 

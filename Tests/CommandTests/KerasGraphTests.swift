@@ -66,8 +66,8 @@ import Testing
       "  two (Dense)         (None, 4)             24  one",
       "cold (Dense)          (None, 3)             15  enc",
       "what (Mystery)                ?              8  enc:1",
-      "behind (Dense)                ?", "total          82", "trainable      59",
-      "non-trainable  23", "layer what (Mystery): is of a class that ckpt does not know",
+      "behind (Dense)                ?", "total          82", "trainable      67",
+      "non-trainable  15", "layer what (Mystery) is of a class that ckpt does not know",
     ] {
       // Columns are as wide as what is in them.
       let output = text.output.split(separator: " ").joined(separator: " ")

@@ -15,7 +15,7 @@ public struct KerasSummary: Sendable {
     /// Numbers in its variables; of a layer of an unknown class those stored under its name, `nil`
     /// where that cannot be told.
     public var parameters: Int?
-    /// Those of them that training changes.
+    /// Those of them that training changes; all of a layer of an unknown class that is not frozen.
     public var trainable: Int
     public var isModel: Bool
     /// Why what it returns is not known, where it is the first of its branch.
@@ -77,10 +77,11 @@ public struct KerasSummary: Sendable {
       let isFrozen = isFrozen || layer.config["trainable"]?.bool == false
       let own = variables[layer.name] ?? []
       var count: Int? = own.reduce(0) { $0 + KerasSummary.count($1) }
+      var trained = own.reduce(0) { $0 + ($1.isTrainable ? KerasSummary.count($1) : 0) }
       if layer.description == nil {
         count = KerasSummary.stored(layer.name, place, isInner: !path.isEmpty, carried)
+        trained = count ?? 0
       }
-      let trained = isFrozen ? [] : own.filter(\.isTrainable)
       var outputs: [KerasShape] = []
       while let shape = shapes.values[
         KerasTensor(layer: layer.name, output: outputs.count)]
@@ -92,7 +93,7 @@ public struct KerasSummary: Sendable {
         Row(
           name: layer.name, className: layer.className, depth: path.count - 1, path: path,
           outputs: outputs, calls: layer.calls.map(\.tensors),
-          parameters: count, trainable: trained.reduce(0) { $0 + KerasSummary.count($1) },
+          parameters: count, trainable: isFrozen ? 0 : trained,
           isModel: layer.network != nil, reason: reasons[layer.name]))
       guard let inner = layer.network else { continue }
       let taken = layer.calls.first?.lookedUp { shapes.values[$0] }
