@@ -116,6 +116,31 @@ import Testing
     )
   }
 
+  @Test func `bench counts rows of a graph, and refuses what is for transformers`() throws {
+    let folder = try TemporaryFolder()
+    let json = """
+      {"class_name": "Sequential", "config": {"name": "s", "layers": [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [null, null, 4]}},
+        {"class_name": "Dropout", "config": {"name": "out", "rate": 0.5}}]}}
+      """
+    try folder.file("m.json", Array(json.utf8))
+    let output = Output(overwrite: true, inputs: [])
+    try Safetensors().write(
+      Checkpoint(
+        groups: [Group(name: "", tensors: [Tensor(name: "t", shape: Shape([1]), values: [1])])]),
+      to: folder.file("m.safetensors"), in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    let path = folder.file("m.safetensors")
+    let result = try Command.run(
+      "bench", path, "--batch", "3", "--length", "5", "--seconds", "0.01", "--json")
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(result.json?["inputs"]?["x"] == .array([.number(3), .number(5), .number(4)]))
+    #expect(result.json?["batch"]?.int == 3 && (result.json?["rows_per_second"]?.double ?? 0) > 0)
+    let text = try Command.run("bench", path, "--seconds", "0.01")
+    #expect(text.output.contains("rows/s") && text.output.contains("x (1, 128, 4)"))
+    #expect(try Command.run("bench", path, "--viterbi").code == 64)
+  }
+
   @Test func `report holds the layers that it draws`() throws {
     let folder = try TemporaryFolder()
     let page = folder.file("page.html")
