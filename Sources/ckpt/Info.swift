@@ -21,6 +21,12 @@ struct Info: ParsableCommand, JSONCommand {
       """)
   var attention = false
   @Flag(
+    help: """
+      Analyse the batch normalizations of a Keras graph: scales, shifts, dead and exploding channels, \
+      and what they do to the norm of the layer before.
+      """)
+  var batchnorm = false
+  @Flag(
     inversion: .prefixedNo, help: "Look at the numbers; without, names and shapes only, at once.")
   var values = true
   @OptionGroup var options: ModelOptions
@@ -32,6 +38,7 @@ struct Info: ParsableCommand, JSONCommand {
     let model = try attention ? understanding.analysable() : nil
     let heads = try model.map { AttentionReport(try AttentionAnalysis($0)) }
     let layers = try model.flatMap { try Tie.accepts($0) ? LayersReport(LayerSpread($0)) : nil }
+    let norms = try batchnorm ? BatchNormReport(BatchNormAnalysis(opening.keras())) : nil
     let report = try InfoReport(opening, understanding, readingNumbers: values, quiet: output.quiet)
     if output.json {
       var json = report.json
@@ -39,11 +46,13 @@ struct Info: ParsableCommand, JSONCommand {
         json.set("attention", heads.json)
         json.set("layers", layers?.json ?? .null)
       }
+      if let norms { json.set("batchnorm", norms.json) }
       print(json.pretty)
     } else {
       report.print()
       heads?.print()
       layers?.print()
+      norms?.print()
     }
     guard let error = understanding.failure, let failure = Failure(error) else { return }
     // The document is printed; the error is a part of it.

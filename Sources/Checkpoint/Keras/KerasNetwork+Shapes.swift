@@ -18,10 +18,16 @@ extension KerasNetwork {
   /// The names of the outputs: their layers', with a number where one has several, as Keras numbers them.
   public var outputNames: [String] {
     var used: [String: Int] = [:]
+    let layers = Set(outputs.map(\.layer))
     return outputs.map { tensor in
-      let number = used[tensor.layer, default: 0]
-      used[tensor.layer] = number + 1
-      return number == 0 ? tensor.layer : "\(tensor.layer)_\(number)"
+      guard var number = used[tensor.layer] else {
+        used[tensor.layer] = 0
+        return tensor.layer
+      }
+      // A number that is not another output's own.
+      repeat { number += 1 } while layers.contains("\(tensor.layer)_\(number)")
+      used[tensor.layer] = number
+      return "\(tensor.layer)_\(number)"
     }
   }
 
