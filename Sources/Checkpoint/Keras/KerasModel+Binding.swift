@@ -2,7 +2,7 @@
 
 extension KerasModel {
   mutating func bind(_ checkpoint: Checkpoint) throws(CheckpointError) {
-    let inputs = network.statedInputs.merging(given) { $1 }
+    let inputs = inputShapes
     let variables = try network.variablesByLayer(inputs)
     var taken: Set<String> = []
     if KerasModel.storesPaths(checkpoint) {
