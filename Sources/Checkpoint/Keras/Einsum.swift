@@ -10,7 +10,8 @@ public struct Einsum: Sendable, Equatable {
   /// - Throws: ``CheckpointError`` where the text is no such equation.
   public init(_ equation: String) throws(CheckpointError) {
     func wrong(_ what: String) -> CheckpointError {
-      CheckpointError(.mismatch, Place(), "has the equation \"\(equation.prefix(80))\", which \(what)")
+      CheckpointError(
+        .mismatch, Place(), "has the equation \"\(equation.prefix(80))\", which \(what)")
     }
     func axes(_ text: Substring) throws(CheckpointError) -> [Character?] {
       var axes: [Character?] = []
@@ -21,7 +22,9 @@ public struct Einsum: Sendable, Equatable {
           axes.append(nil)
           rest = rest.dropFirst(3)
         } else {
-          guard character.isLetter, character.isASCII else { throw wrong("has no letter for an axis") }
+          guard character.isLetter, character.isASCII else {
+            throw wrong("has no letter for an axis")
+          }
           guard !axes.contains(character) else { throw wrong("takes a diagonal") }
           axes.append(character)
           rest = rest.dropFirst()
@@ -43,7 +46,8 @@ public struct Einsum: Sendable, Equatable {
       let once = Set(all.filter { letter in all.count { $0 == letter } == 1 })
       result = (operands.contains { $0.contains(nil) } ? [nil] : []) + once.sorted().map { $0 }
     }
-    guard result.allSatisfy({ $0.map(all.contains) ?? operands.contains { $0.contains(nil) } }) else {
+    guard result.allSatisfy({ $0.map(all.contains) ?? operands.contains { $0.contains(nil) } })
+    else {
       throw wrong("has an axis in the result that no operand has")
     }
   }
@@ -91,7 +95,8 @@ public struct Einsum: Sendable, Equatable {
         case (1?, _) where axis < 0: extents[axis] = .some(extent)
         case (let a?, let b?) where a != b && !(axis < 0 && b == 1):
           throw CheckpointError(
-            .mismatch, Place(), "sums over an axis that has \(a) places in one tensor and \(b) in another")
+            .mismatch, Place(),
+            "sums over an axis that has \(a) places in one tensor and \(b) in another")
         default: break
         }
       }

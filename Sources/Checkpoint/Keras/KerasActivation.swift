@@ -1,7 +1,8 @@
 /// A function of `keras.activations`, with what was given to it.
 public struct KerasActivation: Sendable, Equatable {
-  /// Keras' name; `swish` is `silu`, `elu` with another alpha has it in ``parameters``. Keras 3's
-  /// `hard_sigmoid`, another function than that of Keras 1 and 2, is ``hardSigmoid6``.
+  /// Keras' name; `swish` is `silu`, `elu` with another alpha has it in ``parameters``.
+  ///
+  /// Keras 3's `hard_sigmoid`, another function than that of Keras 1 and 2, is ``hardSigmoid6``.
   public var name: String
   public var parameters: [String: Double]
 
@@ -30,14 +31,16 @@ public struct KerasActivation: Sendable, Equatable {
           if let number = member.value.double { parameters[member.key] = number }
         }
         // The layer has another slope than the function.
-        if className == "LeakyReLU", parameters["alpha"] == nil, parameters["negative_slope"] == nil {
+        if className == "LeakyReLU", parameters["alpha"] == nil, parameters["negative_slope"] == nil
+        {
           parameters["alpha"] = 0.3
         }
       }
     }
     guard var known = name else {
       throw config.error(
-        "its activation is \(value.compact.prefix(120)), which is none of Keras'", kind: .unsupported)
+        "its activation is \(value.compact.prefix(120)), which is none of Keras'",
+        kind: .unsupported)
     }
     // Registered names carry their package: `keras.activations>gelu`, `Text>gelu`.
     if let mark = known.lastIndex(of: ">") { known = String(known[known.index(after: mark)...]) }

@@ -130,7 +130,10 @@ public struct KerasConfig: Sendable {
     _ key: String, _ old: String..., count: Int?, least: Int = 1, default fallback: [Int]? = nil
   ) throws(CheckpointError) -> [Int] {
     guard let value = value(key, old) else {
-      if let fallback { return fallback }
+      if let fallback {
+        return count.map { $0 > 1 && fallback.count == 1 } ?? false
+          ? Array(repeating: fallback[0], count: count ?? 1) : fallback
+      }
       throw wrong(key, nil, "a list of whole numbers")
     }
     let expected =

@@ -81,7 +81,9 @@ extension KerasNetwork {
     var first: KerasCall<KerasTensor>?
     for (index, entry) in entries.enumerated() {
       let layer = try Layer(entry, number: index, context)
-      if index == 0, let branches = layer.config["layers"]?.array, layer.description is OldMergeLayer {
+      if index == 0, let branches = layer.config["layers"]?.array,
+        layer.description is OldMergeLayer
+      {
         let inner = try KerasNetwork.branches(branches, context)
         layers = inner.flatMap(\.layers).map { $0.unwritten }
         inputs = inner.flatMap(\.inputs)
@@ -96,7 +98,8 @@ extension KerasNetwork {
         layers[last].calls = [branches]
         first = nil
       } else {
-        layers[last].calls = last == 0 ? [KerasCall([])] : [KerasCall([KerasTensor(layer: layers[last - 1].name)])]
+        layers[last].calls =
+          last == 0 ? [KerasCall([])] : [KerasCall([KerasTensor(layer: layers[last - 1].name)])]
       }
     }
     guard let start = layers.first, let last = layers.last else {
@@ -243,14 +246,17 @@ extension KerasNetwork {
         })
     }
     guard node.array != nil || node.members != nil else {
-      throw CheckpointError(.damaged, Place(), "one of its inbound_nodes is \(node.compact.prefix(80))")
+      throw CheckpointError(
+        .damaged, Place(), "one of its inbound_nodes is \(node.compact.prefix(80))")
     }
     // Before, the keywords stand behind each tensor of the first argument.
     var keywords: [(name: String, argument: KerasArgument<KerasTensor>)] = []
     func collect(_ json: JSON) {
       if let parts = json.array, parts.count > 3, parts[0].string != nil, parts[1].int != nil {
         guard keywords.isEmpty else { return }
-        keywords = (parts[3].members ?? []).map { ($0.key, argument($0.value, names, isFirst: false)) }
+        keywords = (parts[3].members ?? []).map {
+          ($0.key, argument($0.value, names, isFirst: false))
+        }
       } else {
         (json.array ?? json.members?.map(\.value) ?? []).forEach(collect)
       }
@@ -332,7 +338,8 @@ extension KerasNetwork.Layer {
         config.error(
           "is of a class that ckpt does not know; its config is "
             + (text.count > 400 ? String(text.prefix(400)) + "…" : text), kind: .unsupported,
-          hint: "what comes before it can be run with --tap; docs/keras-layers.md lists the classes"))
+          hint: "what comes before it can be run with --tap; docs/keras-layers.md lists the classes"
+        ))
     }
     do throws(CheckpointError) {
       return .known(try type.init(config))

@@ -123,9 +123,10 @@ struct KerasNames {
 
   /// As `keras.src.utils.naming.to_snake_case`: `Conv2D` → `conv2d`, `PReLU` → `p_re_lu`.
   static func snakeCase(_ name: String) -> String {
-    let text = Array(name.unicodeScalars.filter {
-      $0 == "_" || $0.properties.isAlphabetic || $0.properties.numericType != nil
-    })
+    let text = Array(
+      name.unicodeScalars.filter {
+        $0 == "_" || $0.properties.isAlphabetic || $0.properties.numericType != nil
+      })
     var result = ""
     for (index, character) in text.enumerated() {
       let isUpper = character.properties.isUppercase

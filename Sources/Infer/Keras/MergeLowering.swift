@@ -32,7 +32,9 @@ extension MergeLayer: LoweredLayer {
   private func mask(_ masks: [Graph.ID?], _ builder: inout KerasBuilder) throws -> Graph.ID? {
     let known = masks.compactMap { $0 }
     guard var mask = known.first, !joinsMasks || known.count == masks.count else { return nil }
-    for other in known.dropFirst() { mask = try builder.binary(joinsMasks ? .or : .and, mask, other) }
+    for other in known.dropFirst() {
+      mask = try builder.binary(joinsMasks ? .or : .and, mask, other)
+    }
     return mask
   }
 }
@@ -106,7 +108,11 @@ extension OldMergeLayer: LoweredLayer {
     guard let layer = layer as? any LoweredLayer else {
       throw CheckpointError(.unsupported, Place(), "cannot be computed yet")
     }
-    return try layer.lower(call, &builder)
+    let shapes = call.map { KerasShape(builder.shape($0.id).map { $0 }) }
+    let result = try outputs(shapes)[0]
+    let values = try layer.lower(call, &builder)
+    guard isCosine else { return values }
+    return [KerasValue(try builder.reshape(values[0].id, result.extents.compactMap { $0 }))]
   }
 }
 

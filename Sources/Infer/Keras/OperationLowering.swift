@@ -77,7 +77,9 @@ extension KerasBuilder {
     if let array = stated(id) { return array }
     guard case .node(let index) = graph[id].source else { return nil }
     let (node, shape) = (graph.nodes[index], shape(id))
-    guard shape.reduce(1, *) <= KerasBuilder.largestKnown, !(node.op is BroadcastTo) else { return nil }
+    guard shape.reduce(1, *) <= KerasBuilder.largestKnown, !(node.op is BroadcastTo) else {
+      return nil
+    }
     var operands: [NDArray<Double>] = []
     for operand in node.operands {
       guard let array = evaluated(operand) else { return nil }
@@ -100,7 +102,8 @@ extension KerasBuilder {
       var sum = x[0]
       for other in x.dropFirst() { sum = try binary(.add, sum, other) }
       return [sum]
-    case .binary, .divideNoNaN, .logAddExp, .hypotenuse, .select: return [try elementwise(operation, x)]
+    case .binary, .divideNoNaN, .logAddExp, .hypotenuse, .select:
+      return [try elementwise(operation, x)]
     case .concatenate(let axis): return [try apply(Concatenate(axis: axis), x)]
     case .stack(let axis):
       let extents = (results[0].extents.compactMap { $0 })
@@ -434,7 +437,9 @@ extension KerasBuilder {
         case "edge": .edge
         default: .constant(value)
         }
-      return [try apply(Pad(before: pairs.map { $0[0] }, after: pairs.map { $0[1] }, mode: kind), x)]
+      return [
+        try apply(Pad(before: pairs.map { $0[0] }, after: pairs.map { $0[1] }, mode: kind), x)
+      ]
     case .flip(let axes):
       var y = x
       for axis in try KerasConfig.counted(axes ?? Array(shape.indices), rank: shape.count)

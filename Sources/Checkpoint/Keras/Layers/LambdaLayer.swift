@@ -1,5 +1,6 @@
-/// Python code in a model. It is never executed: ckpt goes by what the code is known to do, or by the
-/// function that the user names for the layer.
+/// Python code in a model, which is never executed.
+///
+/// ckpt goes by what the code is known to do, or by the function that the user names for the layer.
 public struct LambdaLayer: KerasLayer {
   public static let classNames = ["Lambda"]
 
@@ -166,18 +167,29 @@ public struct LambdaFunction: Sendable {
   private static let table: [Entry] = [
     ("identity", 1, { _ in [.all(.identity)] }),
     position("first-token", 0), position("last-token", -1),
-    ("position=AXIS", 1, { [.all(.slice([.range(start: nil, stop: nil, step: 1), .index(axis($0, 0))]))] }),
+    (
+      "position=AXIS", 1,
+      { [.all(.slice([.range(start: nil, stop: nil, step: 1), .index(axis($0, 0))]))] }
+    ),
     reduction("mean"), reduction("max"), reduction("min"), reduction("sum"),
     ("l2-normalize=AXIS", 1, { [.all(.normalize(order: 2, axes: [axis($0, -1)], epsilon: 1e-6))] }),
     ("squeeze=AXIS", 1, { [.all(.squeeze([axis($0, -1)]))] }),
     ("expand-dims=AXIS", 1, { [.all(.expand([axis($0, -1)]))] }),
     ("reverse=AXIS", 1, { [.all(.flip([axis($0, 1)]))] }),
-    ("argmax=AXIS", 1,
-      { [.all(.argument(isMaximum: true, axis: axis($0, -1), keepsDimensions: false))] }),
-    ("softmax=AXIS", 1,
-      { [
-        .all(.activation(KerasActivation(name: "softmax", parameters: ["axis": Double(axis($0, -1))])))
-      ] }),
+    (
+      "argmax=AXIS", 1,
+      { [.all(.argument(isMaximum: true, axis: axis($0, -1), keepsDimensions: false))] }
+    ),
+    (
+      "softmax=AXIS", 1,
+      {
+        [
+          .all(
+            .activation(
+              KerasActivation(name: "softmax", parameters: ["axis": Double(axis($0, -1))])))
+        ]
+      }
+    ),
     unary("abs"), unary("square"), unary("sqrt"), unary("exp"), unary("log"),
     unary("negative", "negate"), unary("round"), unary("sign"),
     activation("relu"), activation("tanh"), activation("sigmoid"), activation("softplus"),
@@ -196,28 +208,36 @@ public struct LambdaFunction: Sendable {
     ("abs-difference", 2, { _ in [.all(.binary("subtract")), .all(.unary("abs"))] }),
     ("squared-difference", 2, { _ in [.all(.binary("squared_difference"))] }),
     ("l1-distance", 2, { _ in [.all(.binary("subtract")), .all(.unary("abs")), sumOfLast] }),
-    ("exp-negative-l1-distance", 2,
+    (
+      "exp-negative-l1-distance", 2,
       { _ in
         [
           .all(.binary("subtract")), .all(.unary("abs")), sumOfLast, .all(.unary("negate")),
           .all(.unary("exp")),
         ]
-      }),
-    ("euclidean-distance", 2,
+      }
+    ),
+    (
+      "euclidean-distance", 2,
       { _ in
         [
           .all(.binary("squared_difference")), sumOfLast,
           .all(.clip(min: 1e-7, max: .infinity)), .all(.unary("sqrt")),
         ]
-      }),
-    ("cosine-similarity", 2,
-      { _ in [lengths, .all(.binary("multiply")), sumOfLast] }),
-    ("cosine-distance", 2,
+      }
+    ),
+    (
+      "cosine-similarity", 2,
+      { _ in [lengths, .all(.binary("multiply")), sumOfLast] }
+    ),
+    (
+      "cosine-distance", 2,
       { _ in
         [
           lengths, .all(.binary("multiply")), sumOfLast, .all(.unary("negate")), .all(.shift(1)),
         ]
-      }),
+      }
+    ),
     ("dot", 2, { _ in [.all(.binary("multiply")), sumOfLast] }),
   ]
 

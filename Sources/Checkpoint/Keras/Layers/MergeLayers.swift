@@ -135,9 +135,12 @@ public struct OldMergeLayer: KerasLayer {
 
   /// What it amounts to.
   public let layer: any KerasLayer
+  /// Its cosine of vectors has one axis more, `[batch, 1, 1]`.
+  public let isCosine: Bool
 
   public init(_ config: KerasConfig) throws(CheckpointError) {
     let mode = try config.text("mode", default: "sum")
+    isCosine = mode == "cos"
     switch mode {
     case "sum": layer = MergeLayer(.add)
     case "mul": layer = MergeLayer(.multiply)
@@ -168,7 +171,13 @@ public struct OldMergeLayer: KerasLayer {
 
   public func outputs(
     _ call: KerasCall<KerasShape>
-  ) throws(CheckpointError) -> [KerasShape] { try layer.outputs(call) }
+  ) throws(CheckpointError) -> [KerasShape] {
+    guard isCosine else { return try layer.outputs(call) }
+    guard call.inputs.allSatisfy({ $0.rank == 2 }) else {
+      throw CheckpointError(.unsupported, Place(), "takes the cosine of other tensors than vectors")
+    }
+    return [KerasShape(try layer.outputs(call)[0].extents + [1])]
+  }
 }
 
 extension KerasShape {

@@ -26,7 +26,8 @@ public struct OperationLayer: KerasLayer {
     guard let rule = OperationTable.rule(named: key) else {
       throw config.error(
         "is the operation \(name), which ckpt does not know", kind: .unsupported,
-        hint: "what comes before it can be run with --tap; docs/keras-layers.md lists the operations")
+        hint:
+          "what comes before it can be run with --tap; docs/keras-layers.md lists the operations")
     }
     self.rule = rule
   }

@@ -176,7 +176,8 @@ public struct KerasNumbers: Sendable, Equatable {
 
 extension KerasConfig {
   /// A number, or lists of numbers; with a default it may be missing.
-  func array(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> KerasNumbers {
+  func array(_ key: String, default fallback: Double? = nil) throws(CheckpointError) -> KerasNumbers
+  {
     guard let value = self[key] else {
       if let fallback { return KerasNumbers(fallback) }
       throw error("its config has no \(key); expected numbers")

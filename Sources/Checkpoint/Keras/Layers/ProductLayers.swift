@@ -15,7 +15,8 @@ public struct EinsumDenseLayer: KerasLayer {
     } catch {
       throw config.error(error.reason)
     }
-    guard equation.operands.count == 2, !equation.operands[1].contains(nil), text.contains("->") else {
+    guard equation.operands.count == 2, !equation.operands[1].contains(nil), text.contains("->")
+    else {
       throw config.error("equation is \(text); expected an input and a kernel without \"...\"")
     }
     guard let shape = config["output_shape"] else {
@@ -52,7 +53,8 @@ public struct EinsumDenseLayer: KerasLayer {
     func known(_ axis: Int) throws(CheckpointError) -> Int {
       guard let extent = extents[axis] ?? nil else {
         throw CheckpointError(
-          .mismatch, Place(), "takes \(input) and makes \(output): an extent of its kernel is not known")
+          .mismatch, Place(),
+          "takes \(input) and makes \(output): an extent of its kernel is not known")
       }
       return extent
     }

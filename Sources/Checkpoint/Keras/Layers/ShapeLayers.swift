@@ -100,7 +100,8 @@ public struct BorderLayer: KerasLayer {
       pairs = try config.pairs(
         isCropping ? "cropping" : "padding", count: count, default: fallback)
     }
-    isChannelsFirst = count == 1 && config["data_format"] == nil ? false : try config.isChannelsFirst()
+    isChannelsFirst =
+      count == 1 && config["data_format"] == nil ? false : try config.isChannelsFirst()
   }
 
   public func outputs(
@@ -147,15 +148,18 @@ public struct UpSamplingLayer: KerasLayer {
       let place = axis + (isChannelsFirst ? 2 : 1)
       guard let extent = shape[place] else { continue }
       let (product, overflow) = extent.multipliedReportingOverflow(by: factor)
-      guard !overflow else { throw CheckpointError(.mismatch, Place(), "is too large for \(shape)") }
+      guard !overflow else {
+        throw CheckpointError(.mismatch, Place(), "is too large for \(shape)")
+      }
       shape.extents[place] = product
     }
     return [shape]
   }
 }
 
-/// Images of one size, whole, or cut to its proportions before. `CenterCrop` takes the middle of what is
-/// large enough.
+/// Images of one size, whole, or cut to its proportions before.
+///
+/// `CenterCrop` takes the middle of what is large enough.
 public struct ResizingLayer: KerasLayer {
   public static let classNames = ["Resizing", "CenterCrop"]
 
@@ -187,7 +191,8 @@ public struct ResizingLayer: KerasLayer {
     try shape.expect(rank: 4)
     return [
       KerasShape(
-        isChannelsFirst ? [shape[0], shape[1], height, width] : [shape[0], height, width, shape[3]])
+        isChannelsFirst
+          ? [shape[0], shape[1], height, width] : [shape[0], height, width, shape[3]])
     ]
   }
 }
@@ -195,7 +200,8 @@ public struct ResizingLayer: KerasLayer {
 extension KerasShape {
   public func expect(rank: Int) throws(CheckpointError) {
     guard self.rank == rank else {
-      throw CheckpointError(.mismatch, Place(), "takes tensors of \(rank) axes; it is given \(self)")
+      throw CheckpointError(
+        .mismatch, Place(), "takes tensors of \(rank) axes; it is given \(self)")
     }
   }
 
@@ -227,7 +233,8 @@ extension KerasShape {
 extension KerasConfig {
   /// The class without the package before it.
   var plainClassName: String {
-    className.lastIndex(of: ">").map { String(className[className.index(after: $0)...]) } ?? className
+    className.lastIndex(of: ">").map { String(className[className.index(after: $0)...]) }
+      ?? className
   }
 
   /// How many spatial axes the class has: the number before its last letter.
@@ -238,7 +245,7 @@ extension KerasConfig {
     return digit
   }
 
-  /// Whole numbers that may be negative: axes. One number is a list of one.
+  /// Whole numbers that may be negative, such as axes; one number is a list of one.
   public func signedInts(_ key: String, default fallback: [Int]) throws(CheckpointError) -> [Int] {
     try ints(key, count: nil, least: -KerasConfig.largest, default: fallback)
   }

@@ -74,7 +74,7 @@ extension KerasOperation {
       return [x.ending(in: count), x.ending(in: count)]
     case .reshape(let target):
       let known = target.compactMap { $0 }
-      guard known.count == target.count, known.contains(-1), let count = x.count() else {
+      guard known.count == target.count, let count = x.count() else {
         let counted = x.extents.first.flatMap { $0 } == nil
         // The batch's extent is not known: the rest may still be told.
         if counted, target.first == -1 { return [KerasShape([nil] + target.dropFirst())] }
@@ -126,7 +126,8 @@ extension KerasOperation {
     case .unstack(let stated):
       let place = try axis(stated)
       guard let count = x[place], count <= 65_536 else {
-        throw CheckpointError(.mismatch, Place(), "takes \(x) apart, whose axis \(stated) must be known")
+        throw CheckpointError(
+          .mismatch, Place(), "takes \(x) apart, whose axis \(stated) must be known")
       }
       var part = x
       part.extents.remove(at: place)
@@ -190,7 +191,8 @@ extension KerasOperation {
     case .transpose(nil): return all.reversed()
     case .transpose(let axes?):
       guard axes.count == rank else {
-        throw CheckpointError(.mismatch, Place(), "orders \(axes.count) axes of a tensor with \(rank)")
+        throw CheckpointError(
+          .mismatch, Place(), "orders \(axes.count) axes of a tensor with \(rank)")
       }
       return try KerasConfig.counted(axes, rank: rank)
     case .swapAxes(let a, let b):
@@ -246,7 +248,8 @@ extension KerasOperation {
     }
     // Vectors are rows on the left, columns on the right.
     if a.rank == 1 || b.rank == 1 {
-      let left = a.rank == 1 ? [] : transposesA ? a.extents.dropLast(2) + [a[-1]] : a.extents.dropLast()
+      let left =
+        a.rank == 1 ? [] : transposesA ? a.extents.dropLast(2) + [a[-1]] : a.extents.dropLast()
       let right =
         b.rank == 1 ? [] : transposesB ? b.extents.dropLast() : b.extents.dropLast(2) + [b[-1]]
       return KerasShape(a.rank == 1 ? Array(right) : Array(left))
@@ -269,7 +272,8 @@ extension KerasOperation {
       try KerasConfig.counted(a, rank: x.rank), try KerasConfig.counted(b, rank: y.rank)
     )
     guard left.count == right.count else {
-      throw CheckpointError(.mismatch, Place(), "sums over axes \(a) and \(b), which are not as many")
+      throw CheckpointError(
+        .mismatch, Place(), "sums over axes \(a) and \(b), which are not as many")
     }
     return KerasShape(
       x.extents.indices.filter { !left.contains($0) }.map { x[$0] }

@@ -66,7 +66,9 @@ struct OperationReader: Sendable {
       return .numbers(numbers)
     case .list(let items):
       // A list of a single operand is that operand.
-      guard items.count == 1 else { throw error("it takes one tensor, not a list of \(items.count)") }
+      guard items.count == 1 else {
+        throw error("it takes one tensor, not a list of \(items.count)")
+      }
       return try operand(items[0])
     }
   }
@@ -163,7 +165,9 @@ struct OperationReader: Sendable {
     }
     var pairs: [[Int]] = []
     for row in stride(from: 0, to: numbers.values.count, by: 2) {
-      pairs.append([try int(numbers.values[row], "a pair"), try int(numbers.values[row + 1], "a pair")])
+      pairs.append([
+        try int(numbers.values[row], "a pair"), try int(numbers.values[row + 1], "a pair"),
+      ])
     }
     return pairs
   }
@@ -220,7 +224,9 @@ struct OperationReader: Sendable {
   private func slice(_ json: JSON) throws(CheckpointError) -> KerasSlice {
     if json == .null { return .newAxis }
     if let index = json.int, abs(index) < KerasConfig.largest { return .index(index) }
-    if json["class_name"]?.string == "__ellipsis__" || json.string == "Ellipsis" { return .ellipsis }
+    if json["class_name"]?.string == "__ellipsis__" || json.string == "Ellipsis" {
+      return .ellipsis
+    }
     let range = json["config"] ?? json
     guard range.members != nil, range["start"] != nil || range["stop"] != nil else {
       throw error("it takes the place \(json.compact.prefix(60)), which is no index or range")
@@ -229,7 +235,9 @@ struct OperationReader: Sendable {
       guard let value = range[key], value != .null else { return nil }
       guard let number = value.int ?? value["config"]?["value"]?.int ?? value["value"]?.int,
         abs(number) < KerasConfig.largest
-      else { throw error("the \(key) of a range is \(value.compact.prefix(60)); expected a number") }
+      else {
+        throw error("the \(key) of a range is \(value.compact.prefix(60)); expected a number")
+      }
       return number
     }
     let step = try bound("step") ?? 1

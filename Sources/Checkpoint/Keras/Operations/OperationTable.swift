@@ -127,7 +127,8 @@ enum OperationTable {
       let largest = Double(Float.greatestFiniteMagnitude)
       return (
         .replaceNaN(
-          nan: try reader.double(nil, "nan") ?? 0, positive: try reader.double(nil, "posinf") ?? largest,
+          nan: try reader.double(nil, "nan") ?? 0,
+          positive: try reader.double(nil, "posinf") ?? largest,
           negative: try reader.double(nil, "neginf") ?? -largest),
         [try reader.operand(0, "x")]
       )
@@ -201,7 +202,8 @@ enum OperationTable {
       (
         .accumulate(
           isProduct: isProduct, axis: try reader.int(1, "axis", default: 0),
-          isExclusive: try reader.bool(nil, "exclusive"), isReversed: try reader.bool(nil, "reverse")),
+          isExclusive: try reader.bool(nil, "exclusive"),
+          isReversed: try reader.bool(nil, "reverse")),
         [try reader.operand(0, "x")]
       )
     }
@@ -224,8 +226,9 @@ enum OperationTable {
         throw reader.error("the norm of order \(order) is not supported")
       }
       let axes = try reader.ints(nil, "axis")
-      guard axes?.count != 2 || order == 2 && word == nil || word?.string == "fro"
-        || word?.string == "euclidean"
+      guard
+        axes?.count != 2 || order == 2 && word == nil || word?.string == "fro"
+          || word?.string == "euclidean"
       else { throw reader.error("norms of matrices other than Frobenius' are not supported") }
       return (
         .norm(order: order, axes: axes, keepsDimensions: try keepsDimensions(reader)),
@@ -340,7 +343,10 @@ enum OperationTable {
       (.concatenate(axis: 0), try reader.operands("xs", "x", "values"))
     },
     "stack": { reader throws(CheckpointError) in
-      (.stack(axis: try reader.int(1, "axis", default: 0)), try reader.operands("values", "x", "arrays"))
+      (
+        .stack(axis: try reader.int(1, "axis", default: 0)),
+        try reader.operands("values", "x", "arrays")
+      )
     },
     "pack": { reader throws(CheckpointError) in
       (.stack(axis: try reader.int(nil, "axis", default: 0)), try reader.positional())
@@ -374,14 +380,19 @@ enum OperationTable {
       )
     },
     "unstack": { reader throws(CheckpointError) in
-      (.unstack(axis: try reader.int(nil, "axis", default: 0)), [try reader.operand(0, "value", "x")])
+      (
+        .unstack(axis: try reader.int(nil, "axis", default: 0)),
+        [try reader.operand(0, "value", "x")]
+      )
     },
     "unpack": { reader throws(CheckpointError) in
       (.unstack(axis: try reader.int(nil, "axis", default: 0)), [try reader.operand(0)])
     },
     "tile": { reader throws(CheckpointError) in
       let factors = try reader.ints(1, "multiples", "repeats", "reps") ?? []
-      guard factors.allSatisfy({ $0 >= 0 }) else { throw reader.error("it repeats \(factors) times") }
+      guard factors.allSatisfy({ $0 >= 0 }) else {
+        throw reader.error("it repeats \(factors) times")
+      }
       return (.tile(factors), [try reader.operand(0, "input", "x")])
     },
     "repeat": { reader throws(CheckpointError) in
@@ -396,7 +407,8 @@ enum OperationTable {
     },
     "repeat_elements": { reader throws(CheckpointError) in
       (
-        .repeated(try reader.int(1, "rep", default: 1), axis: try reader.int(2, "axis", default: 0)),
+        .repeated(
+          try reader.int(1, "rep", default: 1), axis: try reader.int(2, "axis", default: 0)),
         [try reader.operand(0, "x")]
       )
     },
@@ -439,7 +451,10 @@ enum OperationTable {
       (.band(lower: nil, upper: try reader.int(nil, "k", default: 0)), [try reader.operand(0, "x")])
     },
     "triu": { reader throws(CheckpointError) in
-      (.band(lower: -(try reader.int(nil, "k", default: 0)), upper: nil), [try reader.operand(0, "x")])
+      (
+        .band(lower: -(try reader.int(nil, "k", default: 0)), upper: nil),
+        [try reader.operand(0, "x")]
+      )
     },
     "resize": resize, "resize_images": resize, "resize_bilinear": resize,
     "resize_nearest_neighbor": resize,
@@ -447,7 +462,8 @@ enum OperationTable {
 
   private static let joined: Rule = { reader throws(CheckpointError) in
     (
-      .concatenate(axis: try reader.int(1, "axis", default: 0)), try reader.operands("values", "xs", "x")
+      .concatenate(axis: try reader.int(1, "axis", default: 0)),
+      try reader.operands("values", "xs", "x")
     )
   }
 
@@ -488,7 +504,9 @@ enum OperationTable {
     if reader.states("half_pixel_centers"), try !reader.bool(nil, "half_pixel_centers") {
       throw reader.error("images whose pixels stand at corners are not supported")
     }
-    let ways = ["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"]
+    let ways = [
+      "bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "gaussian", "mitchellcubic",
+    ]
     let fallback = reader.name.contains("nearest") ? "nearest" : "bilinear"
     let way = try reader.text(2, "method", "interpolation") ?? fallback
     guard ways.contains(way) else { throw reader.error("the method \(way) is not supported") }
@@ -501,7 +519,8 @@ enum OperationTable {
     (
       .matrixProduct(
         transposesA: try reader.bool(nil, "transpose_a", "adjoint_a", "adj_x"),
-        transposesB: try reader.bool(nil, "transpose_b", "adjoint_b", "adj_y")), try twoOperands(reader)
+        transposesB: try reader.bool(nil, "transpose_b", "adjoint_b", "adj_y")),
+      try twoOperands(reader)
     )
   }
 
@@ -525,12 +544,15 @@ enum OperationTable {
       )
     },
     "einsum": { reader throws(CheckpointError) in
-      guard let equation = try reader.text(nil, "subscripts", "equation") ?? reader.arguments.first?
-        .constant?.string
+      guard
+        let equation = try reader.text(nil, "subscripts", "equation")
+          ?? reader.arguments.first?
+          .constant?.string
       else { throw reader.error("its equation is not there") }
       let isFirst = reader.arguments.first?.constant?.string != nil
       let operands = try OperationReader(
-        name: reader.name, arguments: isFirst ? Array(reader.arguments.dropFirst()) : reader.arguments
+        name: reader.name,
+        arguments: isFirst ? Array(reader.arguments.dropFirst()) : reader.arguments
       ).positional()
       guard !operands.isEmpty else {
         throw reader.error("its operands are missing: this version of Keras does not write them")
@@ -542,11 +564,15 @@ enum OperationTable {
   // MARK: What makes tensors
 
   private static func like(_ value: Double) -> Rule {
-    { reader throws(CheckpointError) in (.like(value), [try reader.operand(0, "input", "x", "tensor")]) }
+    { reader throws(CheckpointError) in
+      (.like(value), [try reader.operand(0, "input", "x", "tensor")])
+    }
   }
 
   private static func filled(_ value: Double) -> Rule {
-    { reader throws(CheckpointError) in try full(reader, reader.ints(0, "shape", "dims") ?? [], value) }
+    { reader throws(CheckpointError) in
+      try full(reader, reader.ints(0, "shape", "dims") ?? [], value)
+    }
   }
 
   private static func full(
@@ -626,12 +652,15 @@ enum OperationTable {
     var limit = try reader.double(1, "limit", "stop")
     if limit == nil { (first, limit) = (0, first) }
     let step = try reader.double(2, "delta", "step") ?? 1
-    guard let end = limit, step != 0, first.isFinite, end.isFinite, abs((end - first) / step) <= 16_777_216 else {
+    guard let end = limit, step != 0, first.isFinite, end.isFinite,
+      abs((end - first) / step) <= 16_777_216
+    else {
       throw reader.error("it makes no range of at most 2²⁴ numbers")
     }
     let count = max(0, Int(((end - first) / step).rounded(.up)))
     return (
-      .constant(KerasNumbers(shape: [count], values: (0..<count).map { first + Double($0) * step })), []
+      .constant(
+        KerasNumbers(shape: [count], values: (0..<count).map { first + Double($0) * step })), []
     )
   }
 }

@@ -57,7 +57,9 @@ enum TensorFlowNode {
     guard steps.count == begin.count, !steps.contains(0) else {
       throw reader.error("its strides are \(steps)")
     }
-    func mask(_ name: String) throws(CheckpointError) -> Int { try reader.int(nil, name, default: 0) }
+    func mask(_ name: String) throws(CheckpointError) -> Int {
+      try reader.int(nil, name, default: 0)
+    }
     let (noBegin, noEnd) = (try mask("begin_mask"), try mask("end_mask"))
     let (ellipsis, newAxis) = (try mask("ellipsis_mask"), try mask("new_axis_mask"))
     let shrink = try mask("shrink_axis_mask")
