@@ -271,7 +271,8 @@ struct BatchNormFold {
     for number in layer.calls.indices {
       let application = FoldRef(
         scope: ref.scope, tensor: KerasTensor(layer: layer.name, call: number))
-      guard layer.calls[number].tensors.count == 1, let source = inputs(application).first,
+      guard layer.calls[number].takesOnlyMasks, layer.calls[number].inputs.count == 1,
+        let source = inputs(application).first,
         let rank = shape(source)?.rank
       else { return "the shape of what it takes is not known" }
       let axes = try norm.axes(rank: rank - target.skipped).map { $0 + target.skipped }
@@ -463,7 +464,7 @@ struct BatchNormFold {
         }
         let inputs = inputs(user)
         guard let from = shape(ref), let to = shape(user),
-          layer.calls[user.tensor.call].tensors.count == inputs.count
+          layer.calls[user.tensor.call].takesOnlyMasks
         else { throw FoldObstacle("the shape of what \(name(user)) takes is not known") }
         switch role {
         case .weighted:
@@ -609,6 +610,13 @@ struct BatchNormFold {
     findings.append(
       Finding(
         "fold-batchnorm", name(ref), "largest scale", map.scale.map(\.magnitude).max() ?? 0))
+  }
+}
+
+extension KerasCall {
+  /// Whether no tensor stands by name, but for a mask, which normalization does not look at.
+  fileprivate var takesOnlyMasks: Bool {
+    keywords.allSatisfy { $0.name == "mask" || $0.argument.tensors.isEmpty }
   }
 }
 

@@ -30,7 +30,8 @@ extension KerasNetwork {
     }
     outputs = outputs.map { $0 == old ? new : $0 }
     if form == .functional, let list = redirectedOutputs ?? json["config"]?["output_layers"] {
-      redirectedOutputs = KerasNetwork.replaced(written, by: target, in: list)
+      redirectedOutputs = KerasNetwork.replaced(
+        self.written(old, isOutput: true), by: self.written(new, isOutput: true), in: list)
     }
   }
 
@@ -62,9 +63,10 @@ extension KerasNetwork {
   }
 
   /// A tensor as the file refers to it.
-  private func written(_ tensor: KerasTensor) -> KerasTensor {
+  private func written(_ tensor: KerasTensor, isOutput: Bool = false) -> KerasTensor {
     var copy = tensor
-    copy.call += self[tensor.layer]?.firstCall ?? 0
+    let layer = self[tensor.layer]
+    copy.call += (isOutput ? layer?.firstOutput : layer?.firstCall) ?? 0
     return copy
   }
 
