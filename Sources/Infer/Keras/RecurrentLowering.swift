@@ -8,7 +8,7 @@ extension RecurrentLayer: LoweredLayer {
       throw CheckpointError(.mismatch, Place(), "takes a sequence of three axes first")
     }
     if isTimeMajor { x.id = try builder.transpose(x.id, [1, 0, 2]) }
-    let (mask, initial) = try builder.maskAndStates(call, states)
+    let (mask, initial) = try builder.maskAndStates(call, states, ignoring: ignoresMaskOfStates)
     var (sequence, hidden) = (x.id, [Graph.ID]())
     for (index, cell) in cells.enumerated() {
       let first = hidden.count
@@ -22,7 +22,7 @@ extension RecurrentLayer: LoweredLayer {
       startsWithZeros: startsWithZeros && !initial.isEmpty)
     var output = try builder.results(sequence, mask: mask, order)
     if isTimeMajor, returnsSequences { output = try builder.transpose(output, [1, 0, 2]) }
-    return [KerasValue(output, mask: returnsSequences ? mask : nil)]
+    return [KerasValue(output, mask: returnsSequences ? mask ?? x.mask : nil)]
       + (returnsStates ? hidden.map { KerasValue($0) } : [])
   }
 }
@@ -39,8 +39,10 @@ struct SequenceOrder {
 extension KerasBuilder {
   /// A recurrent layer's mask `[batch, time]`, and its initial states where they are given: behind the
   /// sequence, or by name.
+  ///
+  /// - Parameter ignores: whether the mask that comes with a sequence counts only without such states.
   mutating func maskAndStates(
-    _ call: KerasCall<KerasValue>, _ count: Int
+    _ call: KerasCall<KerasValue>, _ count: Int, ignoring ignores: Bool
   ) throws -> (mask: Graph.ID?, states: [Graph.ID]) {
     var states = call.inputs.dropFirst().map(\.id)
     if states.isEmpty { states = call["initial_state"]?.tensors.map(\.id) ?? [] }
@@ -48,7 +50,8 @@ extension KerasBuilder {
       throw CheckpointError(
         .mismatch, Place(), "is given \(states.count) initial states; it has \(count)")
     }
-    return (call["mask"]?.tensors.first?.id ?? call.inputs.first?.mask, states)
+    let own = ignores && !states.isEmpty ? nil : call.inputs.first?.mask
+    return (call["mask"]?.tensors.first?.id ?? own, states)
   }
 
   /// The answers of a recurrent layer, of its hidden states in the order of time.
@@ -314,7 +317,7 @@ extension ConvLSTMLayer: LoweredLayer {
     guard let x = call.inputs.first, builder.shape(x.id).count == rank + 3 else {
       throw CheckpointError(.mismatch, Place(), "takes frames of \(rank + 3) axes first")
     }
-    var (mask, initial) = try builder.maskAndStates(call, 2)
+    var (mask, initial) = try builder.maskAndStates(call, 2, ignoring: ignoresMaskOfStates)
     var frames = x.id
     let last = rank + 2
     if isChannelsFirst {
@@ -373,7 +376,7 @@ extension ConvLSTMLayer: LoweredLayer {
         : try builder.channelsFirst(output)
       states = try states.map { try builder.channelsFirst($0) }
     }
-    return [KerasValue(output, mask: returnsSequences ? mask : nil)]
+    return [KerasValue(output, mask: returnsSequences ? mask ?? x.mask : nil)]
       + (returnsStates ? states.map { KerasValue($0) } : [])
   }
 }

@@ -129,6 +129,9 @@ public struct RecurrentLayer: KerasSequenceLayer {
   public let zerosMasked: Bool
   /// Whether masked steps before the first visible one answer zeros and not the initial state.
   public let startsWithZeros: Bool
+  /// Whether the mask of a sequence is not looked at where initial states come in as tensors: Keras 3
+  /// hands masks only to calls with one argument.
+  public let ignoresMaskOfStates: Bool
   private let cellNames: [String]
 
   public init(_ config: KerasConfig) throws(CheckpointError) {
@@ -137,6 +140,7 @@ public struct RecurrentLayer: KerasSequenceLayer {
     returnsStates = try config.bool("return_state", default: false)
     isTimeMajor = try config.bool("time_major", default: false)
     zerosMasked = try config.bool("zero_output_for_mask", default: false)
+    ignoresMaskOfStates = config.context.version >= 3
     startsWithZeros =
       config.context.version < 3 || config.context.backend == "tensorflow"
       || config.json["unroll"] == .bool(true)
@@ -254,6 +258,7 @@ public struct ConvLSTMLayer: KerasSequenceLayer {
   public let returnsStates: Bool
   public let zerosMasked: Bool
   public let startsWithZeros: Bool
+  public let ignoresMaskOfStates: Bool
 
   private enum Padding: String, CaseIterable { case valid, same }
 
@@ -279,6 +284,7 @@ public struct ConvLSTMLayer: KerasSequenceLayer {
     returnsSequences = try config.bool("return_sequences", default: false)
     returnsStates = try config.bool("return_state", default: false)
     zerosMasked = try config.bool("zero_output_for_mask", default: false)
+    ignoresMaskOfStates = config.context.version >= 3
     startsWithZeros = config.context.version < 3 || config.context.backend == "tensorflow"
   }
 
