@@ -2,6 +2,17 @@
 public enum Meaning: Sendable {
   case family(Model)
   case keras(KerasModel)
+
+  /// The weights by canonical name.
+  public var weights: [Weight] {
+    switch self {
+    case .family(let model): model.weights
+    case .keras(let model): model.weights
+    }
+  }
+
+  /// The weights that each stored tensor holds.
+  public var canonicalNames: [String: [String]] { weights.namesBySource }
 }
 
 extension Opening {
@@ -42,7 +53,7 @@ extension Opening {
   }
 
   /// Whether the user wants the graph.
-  var isKerasAsked: Bool { options.dialect == KerasModel.dialect }
+  public var isKerasAsked: Bool { options.dialect == KerasModel.dialect }
 
   /// Whether there is a description of a graph.
   public var hasKerasGraph: Bool { KerasModel.describes(checkpoint, configuration?.json) }

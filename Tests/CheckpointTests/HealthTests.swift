@@ -7,7 +7,7 @@ import Testing
   // MARK: Healthy models
 
   @Test(arguments: [
-    "tiny-albert/weights.h5", "tiny-albert/model.h5", "b4k-bert/weights.h5",
+    "tiny-albert/weights.h5", "b4k-bert/model.h5", "b4k-bert/weights.h5",
     "b4k-bert/model_with_optimizer.h5", "b4k-albert/weights.h5", "b4k-albert-unshared/weights.h5",
     "b4k-electra/weights.h5", "b4k-nezha/weights.h5", "b4k-roformer/weights.h5",
     "b4k-gpt2/weights.h5", "b4k-t5/weights.h5", "b4k-gau-alpha/weights.h5", "b4k-crf/model.h5",

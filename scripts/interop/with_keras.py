@@ -24,7 +24,7 @@ for name in BERT4KERAS:
 
 FILES = ['b4k-bert/weights.h5', 'b4k-bert/model.h5', 'b4k-bert/model_with_optimizer.h5', 'b4k-albert/weights.h5', 'b4k-albert/model.h5',
          'b4k-bert-tanh/weights.h5', 'b4k-bert-tanh/model.h5', 'b4k-bert-tanh/model.keras215.h5', 'b4k-albert-relu/weights.h5',
-         'b4k-bert-user/weights.h5', 'tiny-albert/weights.h5', 'tiny-albert/model.h5']
+         'b4k-bert-user/weights.h5', 'tiny-albert/weights.h5']
 MODELS = ['b4k-bert/model.h5', 'b4k-bert/model_with_optimizer.h5', 'b4k-albert/model.h5', 'b4k-bert-tanh/model.h5']
 
 # Whole models of bert4keras

@@ -50,22 +50,9 @@ struct KerasGraph {
 
   func isLambda(_ name: String) -> Bool { network[name]?.className == "Lambda" }
 
-  /// Whether a Lambda is `lambda x: x[:, 0]`: its bytecode, which Python 3.6 to 3.12 begin alike, and
-  /// its constants `None` and 0.
+  /// Whether a Lambda is `lambda x: x[:, 0]`.
   func takesFirst(_ name: String) -> Bool {
-    guard isLambda(name), let config = network[name]?.config.json else { return false }
-    let function = config["function"]
-    guard let text = function?.array?.first?.string ?? function?["config"]?["code"]?.string else {
-      return false
-    }
-    let code = Base64.decoded(text)
-    return code.firstRange(of: KerasGraph.firstColumn) != nil
-      && (code.firstRange(of: [0x4E, 0xE9, 0, 0, 0, 0]) != nil
-        || code.firstRange(of: [0x4E, 0x69, 0, 0, 0, 0]) != nil)
+    guard isLambda(name), let config = network[name]?.config else { return false }
+    return LambdaLayer.takesFirst(config["function"])
   }
-
-  /// x, slice(None, None), 0, made a tuple, subscripted.
-  private static let firstColumn: [UInt8] = [
-    0x7C, 0, 0x64, 0, 0x64, 0, 0x85, 2, 0x64, 1, 0x66, 2, 0x19, 0,
-  ]
 }

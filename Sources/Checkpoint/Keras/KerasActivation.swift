@@ -1,6 +1,7 @@
 /// A function of `keras.activations`, with what was given to it.
 public struct KerasActivation: Sendable, Equatable {
-  /// Keras' name; `swish` is `silu`, `elu` with another alpha has it in ``parameters``.
+  /// Keras' name; `swish` is `silu`, `elu` with another alpha has it in ``parameters``. Keras 3's
+  /// `hard_sigmoid`, another function than that of Keras 1 and 2, is ``hardSigmoid6``.
   public var name: String
   public var parameters: [String: Double]
 
@@ -8,6 +9,9 @@ public struct KerasActivation: Sendable, Equatable {
     self.name = name == "swish" ? "silu" : name
     self.parameters = parameters
   }
+
+  /// The name of `relu6(x + 3) / 6`, which stands in no file.
+  public static let hardSigmoid6 = "hard_sigmoid_6"
 
   public var isLinear: Bool { name == "linear" }
 
@@ -25,6 +29,10 @@ public struct KerasActivation: Sendable, Equatable {
         for member in own.members ?? [] {
           if let number = member.value.double { parameters[member.key] = number }
         }
+        // The layer has another slope than the function.
+        if className == "LeakyReLU", parameters["alpha"] == nil, parameters["negative_slope"] == nil {
+          parameters["alpha"] = 0.3
+        }
       }
     }
     guard var known = name else {
@@ -40,27 +48,29 @@ public struct KerasActivation: Sendable, Equatable {
         "its activation \"\(known)\" is none that ckpt knows", kind: .unsupported,
         hint: "known: \(KerasActivation.all.sorted().joined(separator: ", "))")
     }
+    if known == "hard_sigmoid", config.context.version >= 3 { known = KerasActivation.hardSigmoid6 }
     self.init(name: known, parameters: parameters)
   }
 
   /// Layers that may stand where a function is expected.
   private static let layers: [String: String] = [
     "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax", "ReLU": "relu",
+    "ThresholdedReLU": "thresholded_relu",
   ]
 
   private static let aliases: [String: String] = [
     "swish": "silu", "hard_swish": "hard_silu", "gelu_new": "gelu_tanh",
     "gelu_approximate": "gelu_tanh", "gelu_erf": "gelu",
-    "crelu": "crelu", "softmax_v2": "softmax", "identity": "linear", "exp": "exponential",
+    "softmax_v2": "softmax", "log_softmax_v2": "log_softmax", "identity": "linear",
+    "exp": "exponential", "hardtanh": "hard_tanh",
   ]
 
-  /// Names that are understood. `hard_sigmoid` is another function from Keras 3 on; whoever computes
-  /// goes by the version.
+  /// Names that are understood.
   static let all: Set<String> = [
     "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "gelu_tanh", "tanh",
     "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink",
     "tanh_shrink", "threshold", "log_sigmoid", "log_softmax", "softmax", "softplus", "softsign",
     "silu", "mish", "exponential", "glu", "sparse_plus", "sparse_sigmoid", "sparsemax",
-    "squareplus", "softsign",
+    "squareplus", "thresholded_relu",
   ]
 }

@@ -14,6 +14,8 @@ public struct KerasConfig: Sendable {
     public var version: Int
     /// `tensorflow`, `theano`, `jax`, …, where the file says so.
     public var backend: String?
+    /// Whether bert4keras built the model, whose `Embedding` is another class of the same name.
+    public var isBert4keras = false
     /// What the user supplies for Lambda layers, by the layer's name.
     public var lambdas: [String: String]
 

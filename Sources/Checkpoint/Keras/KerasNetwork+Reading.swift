@@ -19,6 +19,10 @@ extension KerasNetwork {
     }
     var context = given ?? KerasConfig.Context()
     if given == nil { context.version = KerasNetwork.version(json) }
+    context.isBert4keras = (config["layers"]?.array ?? []).contains { layer in
+      layer["class_name"]?.string == "MultiHeadAttention" && layer["config"]?["head_size"] != nil
+        || layer["class_name"]?.string == "GatedAttentionUnit"
+    }
     try self.init(className: className, config: config, context: context, json: json)
   }
 
@@ -72,25 +76,58 @@ extension KerasNetwork {
     json: JSON
   ) throws(CheckpointError) {
     var layers: [Layer] = []
+    var inputs: [KerasTensor] = []
+    // Where Keras 1's Merge comes first, it holds the branches that it merges.
+    var first: KerasCall<KerasTensor>?
     for (index, entry) in entries.enumerated() {
       let layer = try Layer(entry, number: index, context)
-      if index == 0, !(layer.description is InputLayer) {
+      if index == 0, let branches = layer.config["layers"]?.array, layer.description is OldMergeLayer {
+        let inner = try KerasNetwork.branches(branches, context)
+        layers = inner.flatMap(\.layers).map { $0.unwritten }
+        inputs = inner.flatMap(\.inputs)
+        first = KerasCall(inner.flatMap(\.outputs))
+      } else if index == 0, !(layer.description is InputLayer) {
         layers.append(
           KerasNetwork.impliedInput(of: layer, built: config["build_input_shape"], context))
       }
       layers.append(layer)
+      let last = layers.count - 1
+      if let branches = first {
+        layers[last].calls = [branches]
+        first = nil
+      } else {
+        layers[last].calls = last == 0 ? [KerasCall([])] : [KerasCall([KerasTensor(layer: layers[last - 1].name)])]
+      }
     }
-    guard let first = layers.first, let last = layers.last else {
+    guard let start = layers.first, let last = layers.last else {
       throw CheckpointError(.unsupported, Place(member: "model \(name)"), "has no layers")
     }
-    layers[0].calls = [KerasCall([])]
-    for index in layers.indices.dropFirst() {
-      layers[index].calls = [KerasCall([KerasTensor(layer: layers[index - 1].name)])]
+    if inputs.isEmpty {
+      layers[0].calls = [KerasCall([])]
+      inputs = [KerasTensor(layer: start.name)]
     }
     try self.init(
-      name: name, form: .sequential, context: context, layers: layers,
-      inputs: [KerasTensor(layer: first.name)], outputs: [KerasTensor(layer: last.name)],
-      json: json)
+      name: name, form: .sequential, context: context, layers: layers, inputs: inputs,
+      outputs: [KerasTensor(layer: last.name)], json: json)
+  }
+
+  /// The networks of a Merge layer that begins a sequential model.
+  private static func branches(
+    _ entries: [JSON], _ context: KerasConfig.Context
+  ) throws(CheckpointError) -> [KerasNetwork] {
+    var networks: [KerasNetwork] = []
+    for (index, entry) in entries.enumerated() {
+      let layer = try Layer(entry, number: index, context)
+      if let network = layer.network {
+        networks.append(network)
+      } else {
+        // A single layer is a model of one.
+        networks.append(
+          try KerasNetwork(
+            className: "Sequential", config: .array([entry]), context: context, json: entry))
+      }
+    }
+    return networks
   }
 
   /// The input that a sequential model has without saying so.
@@ -254,6 +291,13 @@ extension KerasNetwork {
 // MARK: - Layers
 
 extension KerasNetwork.Layer {
+  /// The same as a part of another layer's config, which is what is written.
+  var unwritten: KerasNetwork.Layer {
+    var copy = self
+    copy.json = nil
+    return copy
+  }
+
   /// Reads an entry of `layers`; its calls are not set yet.
   init(_ entry: JSON, number: Int, _ context: KerasConfig.Context) throws(CheckpointError) {
     guard var className = entry["class_name"]?.string, let config = entry["config"] else {
@@ -282,7 +326,7 @@ extension KerasNetwork.Layer {
   }
 
   static func kind(_ config: KerasConfig) -> KerasNetwork.Kind {
-    guard let type = KerasLayerRegistry.named(config.className) else {
+    guard let type = KerasLayerRegistry.type(of: config) else {
       let text = config.json.compact
       return .unknown(
         config.error(

@@ -18,10 +18,16 @@ extension KerasNetwork {
   /// The names of the outputs: their layers', with a number where one has several, as Keras numbers them.
   public var outputNames: [String] {
     var used: [String: Int] = [:]
+    let layers = Set(outputs.map(\.layer))
     return outputs.map { tensor in
-      let number = used[tensor.layer, default: 0]
-      used[tensor.layer] = number + 1
-      return number == 0 ? tensor.layer : "\(tensor.layer)_\(number)"
+      guard var number = used[tensor.layer] else {
+        used[tensor.layer] = 0
+        return tensor.layer
+      }
+      // A number that is not another output's own.
+      repeat { number += 1 } while layers.contains("\(tensor.layer)_\(number)")
+      used[tensor.layer] = number
+      return "\(tensor.layer)_\(number)"
     }
   }
 
@@ -106,8 +112,10 @@ struct KerasNames {
   private var used: [String: Int] = [:]
 
   mutating func next(_ className: String) -> String {
-    let name = KerasNames.snakeCase(
-      className.split(separator: ">").last.map(String.init) ?? className)
+    var own = className.split(separator: ">").last.map(String.init) ?? className
+    // The one class whose public name is not its own.
+    if own == "GroupQueryAttention" { own = "GroupedQueryAttention" }
+    let name = KerasNames.snakeCase(own)
     let number = used[name]
     used[name] = (number ?? -1) + 1
     return number.map { "\(name)_\($0 + 1)" } ?? name

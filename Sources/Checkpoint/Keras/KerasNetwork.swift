@@ -52,6 +52,11 @@ public struct KerasNetwork: Sendable {
       if case .known(let layer) = kind { layer } else { nil }
     }
 
+    /// Applications of layers in one of its own.
+    var size: Int {
+      network?.applications ?? (description?.inner ?? []).reduce(1) { $0 + $1.layer.size }
+    }
+
     /// The network, where the layer is one.
     public var network: KerasNetwork? { (description as? NetworkLayer)?.network }
   }
@@ -79,8 +84,13 @@ public struct KerasNetwork: Sendable {
   /// `output_layers`, where they were redirected.
   var redirectedOutputs: JSON?
 
-  /// The most layers that a configuration may have, those of inner models included.
+  /// The most layers that a configuration may have, those of inner models apart.
   static let limit = 100_000
+  /// The most applications of layers that one run may be: inner models that are applied more than once
+  /// multiply what they hold.
+  static let mostApplications = 1_000_000
+  /// Applications of layers in one run, inside inner models too.
+  private(set) var applications = 0
 
   /// The place of a layer of that name.
   public func index(of name: String) -> Int? { places[name] }
@@ -135,6 +145,16 @@ public struct KerasNetwork: Sendable {
     for tensor in inputs { _ = try check(tensor, "the model's inputs") }
     for tensor in outputs { _ = try check(tensor, "the model's outputs") }
 
+    applications = 0
+    for layer in layers {
+      let (product, overflow) = layer.size.multipliedReportingOverflow(by: layer.calls.count)
+      applications += overflow ? KerasNetwork.mostApplications + 1 : product
+      guard applications <= KerasNetwork.mostApplications else {
+        throw CheckpointError(
+          .unsupported, Place(member: "model \(name)"),
+          "applies more than \(KerasNetwork.mostApplications) layers, those of inner models counted")
+      }
+    }
     // Kahn's order, in which ready applications keep the file's order.
     let starts = layers.indices.reduce(into: [0]) { $0.append($0[$1] + layers[$1].calls.count) }
     var waiting = [Int](repeating: 0, count: starts[layers.count])

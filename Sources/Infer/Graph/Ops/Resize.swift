@@ -11,6 +11,8 @@ public struct Resize: Op {
     case bilinear
     /// Keys' cubic with a = −½, tabulated at 1024 places as in TensorFlow.
     case bicubic
+    /// The same as a function, as JAX has it.
+    case cubic
     case lanczos3
     case lanczos5
     /// A normal distribution of σ = ½, cut at 1½.
@@ -58,7 +60,7 @@ extension Resize.Method {
   private var radius: Double {
     switch self {
     case .nearest, .bilinear: 1
-    case .bicubic, .mitchellCubic: 2
+    case .bicubic, .cubic, .mitchellCubic: 2
     case .lanczos3: 3
     case .lanczos5: 5
     case .gaussian: 1.5
@@ -72,11 +74,9 @@ extension Resize.Method {
     switch self {
     case .nearest: return 1
     case .bilinear: return 1 - t
-    case .bicubic:
-      // The place in TensorFlow's table.
-      let t = (t * 1024).rounded(.toNearestOrEven) / 1024
-      return t <= 1
-        ? (1.5 * t - 2.5) * t * t + 1 : t < 2 ? ((-0.5 * t + 2.5) * t - 4) * t + 2 : 0
+    // The place in TensorFlow's table.
+    case .bicubic: return keys((t * 1024).rounded(.toNearestOrEven) / 1024)
+    case .cubic: return keys(t)
     case .lanczos3: return lanczos(t, 3)
     case .lanczos5: return lanczos(t, 5)
     case .gaussian: return exp(-t * t / (2 * 0.5 * 0.5))
@@ -85,6 +85,10 @@ extension Resize.Method {
         ? ((7 * t - 12) * t * t + 16 / 3) / 6
         : (((-7.0 / 3 * t + 12) * t - 20) * t + 32.0 / 3) / 6
     }
+  }
+
+  private func keys(_ t: Double) -> Double {
+    t <= 1 ? (1.5 * t - 2.5) * t * t + 1 : t < 2 ? ((-0.5 * t + 2.5) * t - 4) * t + 2 : 0
   }
 
   private func lanczos(_ t: Double, _ a: Double) -> Double {
