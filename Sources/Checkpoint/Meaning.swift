@@ -22,15 +22,18 @@ extension Opening {
   /// that no dialect knows, or whose weights do not fit the family, is read by the graph.
   ///
   /// - Throws: ``CheckpointError`` as ``model()``; of the graph, where there is one.
-  public func meaning() throws(CheckpointError) -> Meaning {
-    if isKerasAsked { return .keras(try keras()) }
+  public func meaning() throws(CheckpointError) -> Meaning { try meaning(of: checkpoint) }
+
+  /// The same once the checkpoint was changed.
+  public func meaning(of checkpoint: Checkpoint) throws(CheckpointError) -> Meaning {
+    if isKerasAsked { return .keras(try keras(of: checkpoint)) }
     do throws(CheckpointError) {
-      return .family(try model())
+      return .family(try model(of: checkpoint))
     } catch {
       guard hasKerasGraph, [.notRecognised, .mismatch, .unsupported].contains(error.kind) else {
         throw error
       }
-      var model = try keras()
+      var model = try keras(of: checkpoint)
       if error.kind != .notRecognised {
         model.warnings.append("is read by its graph of layers; as a known family: \(error.reason)")
       }
