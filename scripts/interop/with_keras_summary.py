@@ -73,7 +73,7 @@ def shapes(layer):
     if not nodes:
         return None
     node = nodes[1] if hasattr(layer, 'layers') and len(nodes) > 1 else nodes[0]
-    outputs = getattr(node, 'output_tensors', None) or node.outputs
+    outputs = node.outputs
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     return [[None if extent is None else int(extent) for extent in output.shape] for output in outputs]
 
