@@ -48,7 +48,7 @@ struct LayerList: ParsableCommand, JSONCommand {
       printMarkdown()
     } else {
       var table = Table(
-        [.left, .left, .left], header: ["class", "computed", "also read as"], names: [0],
+        [.left, .left, .left], header: ["class", "computed", "described with it"], names: [0],
         wrapping: 2)
       for row in rows {
         table.add(row.name, row.isComputed ? "yes" : "no", row.others.joined(separator: ", "))
@@ -62,16 +62,25 @@ struct LayerList: ParsableCommand, JSONCommand {
       """
       # Layers of Keras
 
-      Made by `ckpt layers --markdown`: what `KerasLayerRegistry` holds. A class is read under each of its names, also
-      with the name of a package before it (`keras_nlp>…`). *Computed* means that the engine and the Float64 reference
+      Made by `ckpt layers --markdown`: what `KerasLayerRegistry` holds. A class of the second column has the same
+      description: an older name, or a sibling. Names are also read the name of a package before them (`keras_nlp>…`). *Computed* means that the engine and the Float64 reference
       run it; the others are described only: their variables and shapes are known.
 
-      | class | also read as | computed |
+      | class | described with it | computed |
       |---|---|---|
       """)
     for row in rows {
       let others = row.others.map { "`\($0)`" }.joined(separator: ", ")
       print("| `\(row.name)` | \(others) | \(row.isComputed ? "yes" : "no") |")
+    }
+    for (title, names) in [
+      ("Operations (of TensorFlow, of `keras.ops`)", OperationLayer.operations),
+      ("Functions for Lambda layers (`--lambda NAME=FUNCTION`)", LambdaFunction.names),
+    ] {
+      print("")
+      print("## \(title)")
+      print("")
+      print(names.map { "`\($0)`" }.joined(separator: ", "))
     }
   }
 }

@@ -40,7 +40,8 @@ struct Sample: ParsableCommand, JSONCommand {
   @Option(help: "The input that takes the noise level.") var noiseInput: String?
   @Option(help: "How the level is told: sigma, log (of sigma), variance, or index (0, 1, …).")
   var sigmaForm = NetworkScore.Form.sigma
-  @Option(help: "The values of black and white, such as -1,1.") var range = NumberList([0, 1])
+  @Option(parsing: .unconditional, help: "The values of black and white, such as -1,1.")
+  var range = NumberList([0, 1])
   @Option(
     help: """
       Where samples begin: normal (the middle of the range, with noise of the first level) or uniform \

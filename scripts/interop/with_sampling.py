@@ -108,7 +108,7 @@ def check_digits(name):
     given, trace = place('sampling', 'digits-given.npz'), place('sampling', 'digits-trace.npz')
     np.savez(given, x=chain['x'], noise=chain['noise'])
     out = place('sampling', 'digits.npz')
-    ckpt('sample', folder / 'model.keras', '--sigma', ','.join(map(str, chain['sigmas'])), '--steps', chain['noise'].shape[1], '--step-size', float(chain['step']),
+    ckpt('sample', folder / 'model.keras', '--sigma', ','.join(map(str, np.ravel(chain['sigmas']))), '--steps', chain['noise'].shape[1], '--step-size', float(np.ravel(chain['step'])[0]),
          '--noise', given, '--trace', trace, '-o', out, '--overwrite')
     worst = Worst()
     for number in range(len(chain['keras'])):
