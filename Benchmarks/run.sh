@@ -23,3 +23,5 @@ echo "== text to ids beside the tokenizers package"
 PYTHON=.venv/torch/bin/python Benchmarks/tokenize.sh
 echo "== best paths of a CRF beside bert4keras' decoder and torchcrf"
 KERAS=.venv/keras2/bin/python PYTHON=.venv/torch/bin/python Benchmarks/viterbi.sh
+echo "== Keras models with and without their batch normalizations, beside Keras on TensorFlow"
+KERAS=.venv/keras2/bin/python Benchmarks/keras.sh

@@ -22,6 +22,7 @@ struct ckpt_hdf5_memory {
   size_t slot_count;
   uint64_t end;  // of the file
   int descriptor;  // of the file, for chunks
+  uint64_t base;   // where address 0 is in it
   int failure;     // error number of the first chunk that could not be written
   int has_chunks;
 };
@@ -64,7 +65,7 @@ static int grow(struct ckpt_hdf5_memory *store) {
 static void read_file(const struct ckpt_hdf5_memory *store, uint64_t address, size_t size,
                       uint8_t *bytes) {
   while (size > 0) {
-    ssize_t count = pread(store->descriptor, bytes, size, (off_t)address);
+    ssize_t count = pread(store->descriptor, bytes, size, (off_t)(store->base + address));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     address += (uint64_t)count;
@@ -94,7 +95,7 @@ static void clear(struct ckpt_hdf5_memory *store) {
   for (size_t i = 0; i < store->count; i++) free(store->pages[i]);
   free(store->pages);
   free(store->slots);
-  *store = (struct ckpt_hdf5_memory){.descriptor = store->descriptor};
+  *store = (struct ckpt_hdf5_memory){.descriptor = store->descriptor, .base = store->base};
 }
 
 static H5FD_t *memory_open(const char *name, unsigned flags, hid_t access, haddr_t limit) {
@@ -165,7 +166,7 @@ static void write_chunk(struct ckpt_hdf5_memory *store, haddr_t address, size_t 
                         const uint8_t *bytes) {
   store->has_chunks = 1;
   while (size > 0 && !store->failure) {
-    ssize_t count = pwrite(store->descriptor, bytes, size, (off_t)address);
+    ssize_t count = pwrite(store->descriptor, bytes, size, (off_t)(store->base + address));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
       store->failure = count < 0 ? errno : EIO;
@@ -215,9 +216,9 @@ static const H5FD_class_t driver = {
     .fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor) {
+ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor, uint64_t base) {
   struct ckpt_hdf5_memory *store = calloc(1, sizeof *store);
-  if (store) store->descriptor = descriptor;
+  if (store) store->descriptor = descriptor, store->base = base;
   return store;
 }
 

@@ -2,6 +2,17 @@
 public enum Meaning: Sendable {
   case family(Model)
   case keras(KerasModel)
+
+  /// The weights by canonical name.
+  public var weights: [Weight] {
+    switch self {
+    case .family(let model): model.weights
+    case .keras(let model): model.weights
+    }
+  }
+
+  /// The weights that each stored tensor holds.
+  public var canonicalNames: [String: [String]] { weights.namesBySource }
 }
 
 extension Opening {
@@ -11,15 +22,18 @@ extension Opening {
   /// that no dialect knows, or whose weights do not fit the family, is read by the graph.
   ///
   /// - Throws: ``CheckpointError`` as ``model()``; of the graph, where there is one.
-  public func meaning() throws(CheckpointError) -> Meaning {
-    if isKerasAsked { return .keras(try keras()) }
+  public func meaning() throws(CheckpointError) -> Meaning { try meaning(of: checkpoint) }
+
+  /// The same once the checkpoint was changed.
+  public func meaning(of checkpoint: Checkpoint) throws(CheckpointError) -> Meaning {
+    if isKerasAsked { return .keras(try keras(of: checkpoint)) }
     do throws(CheckpointError) {
-      return .family(try model())
+      return .family(try model(of: checkpoint))
     } catch {
       guard hasKerasGraph, [.notRecognised, .mismatch, .unsupported].contains(error.kind) else {
         throw error
       }
-      var model = try keras()
+      var model = try keras(of: checkpoint)
       if error.kind != .notRecognised {
         model.warnings.append("is read by its graph of layers; as a known family: \(error.reason)")
       }
@@ -39,7 +53,7 @@ extension Opening {
   }
 
   /// Whether the user wants the graph.
-  var isKerasAsked: Bool { options.dialect == KerasModel.dialect }
+  public var isKerasAsked: Bool { options.dialect == KerasModel.dialect }
 
   /// Whether there is a description of a graph.
   public var hasKerasGraph: Bool { KerasModel.describes(checkpoint, configuration?.json) }

@@ -65,11 +65,7 @@ public struct Model: Sendable {
   }
 
   /// The weights that each stored tensor holds, in the architecture's order.
-  public var canonicalNames: [String: [String]] {
-    weights.reduce(into: [:]) { names, weight in
-      for source in weight.sources { names[source, default: []].append(weight.name) }
-    }
-  }
+  public var canonicalNames: [String: [String]] { weights.namesBySource }
 
   /// The weight of a name that the architecture has.
   ///

@@ -27,35 +27,44 @@ public struct Cast: ModelTransform {
     to model: Model, _ arguments: TransformArguments
   ) throws(CheckpointError) -> ModelChange {
     var change = ModelChange(model)
+    (change.model.weights, change.correspondence) = try cast(model.weights, arguments)
+    change.model.carried = try Cast.converted(model.carried, arguments)
+    return change
+  }
+
+  private func cast(
+    _ weights: [Weight], _ arguments: TransformArguments
+  ) throws(CheckpointError) -> ([Weight], Correspondence) {
+    var weights = weights
+    var correspondence = Correspondence()
     let target = try Cast.target(arguments)
     let overflow = try Cast.overflow(arguments)
     var later: Set<String> = []
-    for index in model.weights.indices {
-      var weight = model.weights[index]
+    for index in weights.indices {
+      var weight = weights[index]
       // What was computed is rounded here, to no more than it would have been.
       let own = weight.rounding ?? weight.tensor.dtype
       if !target.holds(own) {
-        change.correspondence.contract = .lossy
+        correspondence.contract = .lossy
       } else if weight.rounding != nil, target != .f64 {
-        change.correspondence.contract = max(change.correspondence.contract, .rounding)
+        correspondence.contract = max(correspondence.contract, .rounding)
       }
       guard target != own || weight.rounding != nil else { continue }
       if weight.rounding != nil, target != .f64, target.holds(own), overflow == .error {
         // One rounding in place of another, so that the judge still sees what was computed.
         weight.rounding = target
         if target != own { weight.operation += ", cast \(target.rawValue)" }
-        change.model.weights[index] = weight
+        weights[index] = weight
         later.insert(weight.name)
         continue
       }
       weight = weight.renamed(weight.name, operation: "cast \(target.rawValue)")
       weight.tensor = try Cast.converted(weight.tensor, arguments)
       weight.rounding = nil
-      change.model.weights[index] = weight
+      weights[index] = weight
     }
-    change.correspondence.claims = [.cast(target, overflow, later: later)]
-    change.model.carried = try Cast.converted(model.carried, arguments)
-    return change
+    correspondence.claims = [.cast(target, overflow, later: later)]
+    return (weights, correspondence)
   }
 
   private static func target(_ arguments: TransformArguments) throws(CheckpointError) -> DType {
@@ -104,5 +113,16 @@ public struct Cast: ModelTransform {
   ) throws(CheckpointError) -> Bool {
     let target = try target(arguments)
     return tensors.allSatisfy { !$0.canBecome(target) || target.holds($0.dtype) }
+  }
+}
+
+extension Cast: KerasTransform {
+  public func apply(
+    to model: KerasModel, _ arguments: TransformArguments
+  ) throws(CheckpointError) -> KerasChange {
+    var change = KerasChange(model)
+    (change.model.weights, change.correspondence) = try cast(model.weights, arguments)
+    change.model.carried = try Cast.converted(model.carried, arguments)
+    return change
   }
 }

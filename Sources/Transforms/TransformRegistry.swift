@@ -12,6 +12,8 @@ public enum TransformRegistry {
     // Numbers and housekeeping.
     FoldDecoderScale(), FoldDecoderScale(inverse: true), Cast(), SplitELECTRA(), StripOptimizer(),
     Rename(),
+    // Graphs of Keras.
+    FoldBatchNorm(),
   ]
 
   /// The transform of that name.
@@ -55,7 +57,11 @@ public enum TransformRegistry {
       guard let transform = step.transform as? any ModelTransform else {
         throw CheckpointError(
           .usage, Place(member: "--apply \(step.transform.name)"),
-          "works on tensors as they are stored, so it comes before steps on the model")
+          step.transform is any KerasTransform
+            ? "works on a graph of layers; this model is read as a \(model.architecture.family)"
+            : "works on tensors as they are stored, so it comes before steps on the model",
+          hint: step.transform is any KerasTransform
+            ? "a file that holds its graph is read by it with --dialect keras" : nil)
       }
       var change = try transform.apply(to: current, step.arguments)
       change.model = try change.model.checked()

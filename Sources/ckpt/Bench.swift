@@ -9,7 +9,11 @@ struct Bench: ParsableCommand, JSONCommand {
 
   @Argument(help: "The model.", completion: .model) var model: String
   @Option(help: "Rows per run.") var batch = 1
-  @Option(help: "Tokens per row (default 128, or as many as the model has positions).")
+  @Option(
+    help: """
+      Tokens per row (default 128, or as many as the model has positions); of a Keras graph, extents that it \
+      leaves open.
+      """)
   var length: Int?
   @Option(help: "Threads; all processors by default.") var threads: Int?
   @Option(help: "Seconds to measure.") var seconds = 3.0
@@ -38,8 +42,12 @@ struct Bench: ParsableCommand, JSONCommand {
   }
 
   func run() throws {
-    let runnable = try RunnableModel(
-      Opening(model, options: options.reading()).model(), mask: mask)
+    let family: Model
+    switch try Opening(model, options: options.reading()).meaning() {
+    case .family(let model): family = model
+    case .keras(let graph): return try measure(graph)
+    }
+    let runnable = try RunnableModel(family, mask: mask)
     if let generate { return try measureGeneration(runnable, tokens: generate) }
     if viterbi { return try decode(runnable) }
     let configuration = runnable.architecture.configuration
@@ -91,7 +99,7 @@ struct Bench: ParsableCommand, JSONCommand {
       }, labels: chain.labels)
   }
 
-  private func measured(
+  func measured(
     threads: Int, length: Int, _ body: () throws -> Void
   ) throws -> Measured {
     let clock = ContinuousClock()
@@ -110,13 +118,23 @@ struct Bench: ParsableCommand, JSONCommand {
   }
 
   /// What was measured, in seconds; lists are sorted.
-  private struct Measured {
+  struct Measured {
     var first: Double
     var times: [Double]
     var processorTimes: [Double]
     var threads: Int
     var length: Int
     var median: Double { times[times.count / 2] }
+
+    var members: [JSON.Member] {
+      [
+        .init("threads", .number(threads)), .init("runs", .number(times.count)),
+        .init("first_seconds", .number(first)), .init("median_seconds", .number(median)),
+        .init("min_seconds", .number(times[0])),
+        .init("max_seconds", .number(times[times.count - 1])),
+        .init("median_processor_seconds", .number(processorTimes[times.count / 2])),
+      ]
+    }
   }
 
   /// Seconds of processor time that the process has used, all threads together.
@@ -136,14 +154,8 @@ struct Bench: ParsableCommand, JSONCommand {
         JSON.object(
           [
             .init("batch", .number(batch)), .init("length", .number(measured.length)),
-            .init("threads", .number(measured.threads)), .init("runs", .number(times.count)),
-            .init("first_seconds", .number(measured.first)),
-            .init("median_seconds", .number(median)),
-            .init("min_seconds", .number(times[0])),
-            .init("max_seconds", .number(times[times.count - 1])),
-            .init(
-              "median_processor_seconds", .number(measured.processorTimes[times.count / 2])),
-            .init("tokens_per_second", .number(tokens)),
+          ] + measured.members + [
+            .init("tokens_per_second", .number(tokens))
           ] + (labels.map { [.init("labels", .number($0))] } ?? [])
         ).pretty)
       return

@@ -9,7 +9,9 @@ extension CompletionKind {
   static var model: CompletionKind { .file() }
 
   static var formats: CompletionKind { .list(FormatRegistry.all.map(\.name)) }
-  static var dialects: CompletionKind { .list(DialectRegistry.all.map(\.name) + [KerasModel.dialect]) }
+  static var dialects: CompletionKind {
+    .list(DialectRegistry.all.map(\.name) + [KerasModel.dialect])
+  }
   static var families: CompletionKind { .list(ArchitectureRegistry.all.map(\.name)) }
   static var transforms: CompletionKind { .list(TransformRegistry.all.map(\.name)) }
   static var settings: CompletionKind { .list(ConfigurationKey.all.map { "\($0.name)=" }) }

@@ -67,6 +67,10 @@ struct Conversion {
   /// How the written model relates to the transformed one.
   private let respelled: Correspondence
   private let notRun: String?
+  /// The source and the result, where they are graphs of layers.
+  private let keras: KerasPair?
+  /// Whether the result holds the graph that says what is computed.
+  private let isWhole: Bool
   /// The dialect that spells the result, or `nil` when names stay as they are.
   private let dialect: (any Dialect)?
 
@@ -92,6 +96,8 @@ struct Conversion {
     stages = plan.stages
     respelled = plan.respelled
     notRun = plan.notRun
+    keras = plan.keras
+    isWhole = plan.isWhole
     dialect = plan.dialect
     destination = try Destination(request, plan.dialect, opening)
     let format = destination.format
@@ -185,9 +191,10 @@ struct Conversion {
     if let configuration {
       try put(Array((configuration.pretty + "\n").utf8), destination.configuration, output)
     } else {
+      // A whole file of Keras holds its own.
+      let beside = keras?.isWhole ?? false ? nil : opening.configuration
       try put(
-        opening.configuration.map { try File.contents(of: $0.path) }, destination.configuration,
-        output)
+        beside.map { try File.contents(of: $0.path) }, destination.configuration, output)
     }
     for file in tokenizerFiles {
       try put(File.contents(of: file.source, limit: Vocabulary.largest), file.target, output)
@@ -276,10 +283,16 @@ struct Conversion {
     reading.dialect = dialect?.name
     reading.family = transformed?.architecture.family
     if dialect == nil { reading.settings = request.reading.settings }
+    reading.lambdas = request.reading.lambdas
+    if keras != nil { reading.dialect = KerasModel.dialect }
     let written = try Opening(output.staged(path), options: reading)
     var proof = Proof(tensors: 0)
     proof.wrongTensor = try compare(written.checkpoint, &proof.tensors)
     guard proof.wrongTensor == nil else { return proof }
+    if let keras {
+      try keras.prove(written, request, &proof)
+      return proof
+    }
     guard let model, let transformed else {
       proof.notRun = notRun ?? "the meaning of the tensors is unknown"
       return proof
@@ -350,7 +363,7 @@ struct Conversion {
   /// What the target's framework computes for an architecture; where that differs, spelling has
   /// said so or refused.
   private func held(_ architecture: FamilyArchitecture) -> FamilyArchitecture {
-    dialect?.held(architecture) ?? architecture
+    isWhole ? architecture : dialect?.held(architecture) ?? architecture
   }
 
   /// Every written tensor against its plan, bit for bit.

@@ -26,6 +26,10 @@ extension Conversion {
     var drops: [Drop] = []
     /// Why the models cannot be run for the proof.
     var notRun: String?
+    /// The source and the result, where they are graphs of layers.
+    var keras: KerasPair?
+    /// Whether a known family is written with the graph by which Keras loads it.
+    var isWhole = false
     /// The stored names of tensors that were renamed.
     private let formerNames: [String: String]
     private var allowed: AllowedDrops
@@ -40,7 +44,9 @@ extension Conversion {
       }
       drops += change.left.map { Drop(name: $0.tensor.name, reason: $0.reason, loses: false) }
       let casts = steps.filter { $0.transform is Cast }
-      if request.dialect == nil, casts.count == steps.count, request.family == nil {
+      if let target = try KerasPair.target(request, opening, checkpoint, steps) {
+        try planKeras(target, request, opening, steps, &remarks)
+      } else if request.dialect == nil, casts.count == steps.count, request.family == nil {
         try planNames(request, opening, casts, &remarks)
       } else {
         try planModel(request, opening, steps, &remarks)
@@ -57,7 +63,10 @@ extension Conversion {
     ) throws {
       // The meaning is only for the proof; without one there is still the comparison of bytes.
       do {
-        model = try opening.model(of: checkpoint)
+        switch try opening.meaning(of: checkpoint) {
+        case .family(let model): self.model = model
+        case .keras(let model): keras = KerasPair(model)
+        }
       } catch {
         notRun = error.reason
       }
@@ -82,8 +91,8 @@ extension Conversion {
         throw CheckpointError(
           .usage, Place(member: "--allow-drop"), "would leave nothing of the checkpoint")
       }
-      if model != nil, drops.contains(where: \.loses) {
-        model = nil
+      if model != nil || keras != nil, drops.contains(where: \.loses) {
+        (model, keras) = (nil, nil)
         notRun = "tensors were dropped"
       }
       rows = checkpoint.tensors.map { tensor in
@@ -194,7 +203,7 @@ extension Conversion {
             reason: "\(spelled.loadsAs) has no place for \(name)", loses: true))
       }
       if opening.checkpoint.text("model_config") != nil {
-        remarks.append("the result holds weights only: model_config describes the source")
+        try makeWhole(&spelled, result, source, relation, request, opening, &remarks)
       }
       remarks += spelled.remarks
       respelled.contract = spelled.contract
@@ -205,6 +214,34 @@ extension Conversion {
       checkpoint = spelled.checkpoint
       configuration = spelled.configuration
       rows = spelled.rows
+    }
+
+    /// Writes what a transform made of a whole model of bert4keras as a whole model, where that can be told.
+    private mutating func makeWhole(
+      _ spelled: inout Spelling, _ result: Model, _ source: Model, _ relation: Correspondence,
+      _ request: Request, _ opening: Opening, _ remarks: inout [String]
+    ) throws {
+      let format = try Destination(request, DialectRegistry.named(source.dialect), opening).format
+      guard request.dialect == nil, request.family == nil, !stages.isEmpty,
+        source.dialect == Bert4keras().name, format.name == KerasHDF5().name
+      else {
+        remarks.append("the result holds weights only: model_config describes the source")
+        return
+      }
+      do throws(CheckpointError) {
+        spelled = try Bert4keras.whole(
+          spelled, from: opening.checkpoint, heads: result.architecture.configuration.heads,
+          place: relation.name)
+        isWhole = true
+        if opening.checkpoint.text("training_config") != nil {
+          remarks.append("how it was compiled is not written: compile it again to train it")
+        }
+      } catch {
+        remarks.append(
+          "the result holds weights only: model_config describes the source, and it cannot be told how "
+            + "it would be changed: \([error.place.member, error.reason].compactMap(\.self).joined(separator: " "))"
+        )
+      }
     }
 
     /// The model spelled for a framework.
@@ -289,7 +326,7 @@ extension Tensor {
   /// the blocks of a quantized type.
   ///
   /// - Throws: ``CheckpointError`` for blocks that ckpt cannot decode.
-  fileprivate func converted(to dtype: DType?) throws -> Tensor {
+  func converted(to dtype: DType?) throws(CheckpointError) -> Tensor {
     guard let dtype else { return self }
     guard !self.dtype.isQuantized || dtype.isQuantized || isCastable else {
       throw CheckpointError(

@@ -16,7 +16,10 @@ struct Convert: ParsableCommand, JSONCommand {
   @Argument(help: "The file or folder to write.", completion: .file()) var target: String
   @Option(
     name: .customLong("to"),
-    help: "Spell the result in this dialect (ckpt dialects); torchcrf: only a CRF's parameters.",
+    help: """
+      Spell the result in this dialect (ckpt dialects); torchcrf: only a CRF's parameters; keras: a graph \
+      of layers as Keras saves it whole.
+      """,
     completion: .dialects)
   var dialect: String?
   @Option(help: "Write the same function as another family's model.", completion: .families)
@@ -35,6 +38,7 @@ struct Convert: ParsableCommand, JSONCommand {
   @Option(help: "The vocabulary file of the source.", completion: .file()) var vocab: String?
   @Option(name: .customLong("set"), help: ModelOptions.settingsHelp, completion: .settings)
   var settings: [String] = []
+  @Option(help: "What a Lambda layer computes: NAME=FUNCTION.") var lambda: [String] = []
   @Option(
     help: """
       Convert float and quantized tensors to f64, f32, f16 or bf16; q8_0 quantizes the float \
@@ -95,7 +99,10 @@ struct Convert: ParsableCommand, JSONCommand {
     request.reading.configurationPath = config
     request.reading.vocabularyPath = vocab
     request.reading.settings = try ModelOptions.pairs(settings, flag: "--set")
-    request.dialect = dialect
+    request.reading.lambdas = Dictionary(
+      try ModelOptions.pairs(lambda, flag: "--lambda").map { ($0.key, $0.value) }
+    ) { $1 }
+    request.dialect = dialect?.lowercased()
     request.family = toFamily
     request.format = format
     request.dtype = try dtype.map { name in

@@ -21,6 +21,12 @@ struct Info: ParsableCommand, JSONCommand {
       """)
   var attention = false
   @Flag(
+    help: """
+      Analyse the batch normalizations of a Keras graph: scales, shifts, dead and exploding channels, \
+      and what they do to the norm of the layer before.
+      """)
+  var batchnorm = false
+  @Flag(
     inversion: .prefixedNo, help: "Look at the numbers; without, names and shapes only, at once.")
   var values = true
   @OptionGroup var options: ModelOptions
@@ -32,6 +38,7 @@ struct Info: ParsableCommand, JSONCommand {
     let model = try attention ? understanding.analysable() : nil
     let heads = try model.map { AttentionReport(try AttentionAnalysis($0)) }
     let layers = try model.flatMap { try Tie.accepts($0) ? LayersReport(LayerSpread($0)) : nil }
+    let norms = try batchnorm ? BatchNormReport(BatchNormAnalysis(opening.keras())) : nil
     let report = try InfoReport(opening, understanding, readingNumbers: values, quiet: output.quiet)
     if output.json {
       var json = report.json
@@ -39,11 +46,13 @@ struct Info: ParsableCommand, JSONCommand {
         json.set("attention", heads.json)
         json.set("layers", layers?.json ?? .null)
       }
+      if let norms { json.set("batchnorm", norms.json) }
       print(json.pretty)
     } else {
       report.print()
       heads?.print()
       layers?.print()
+      norms?.print()
     }
     guard let error = understanding.failure, let failure = Failure(error) else { return }
     // The document is printed; the error is a part of it.
@@ -62,11 +71,35 @@ struct Understanding {
   var unknown: CheckpointError?
   /// Why it cannot be used, though its family is known: weights and configuration disagree.
   var failure: CheckpointError?
+  /// Why it cannot be read by the graph of layers that it describes.
+  var graphError: CheckpointError?
+  /// The graph of layers that the file describes, where it is read by that.
+  var keras: KerasModel?
 
   /// A file of no known family is still a file; so is one that contradicts its configuration.
   ///
   /// - Throws: ``CheckpointError`` where what the user said is impossible.
   init(_ opening: Opening, family: String?) throws {
+    guard !opening.isKerasAsked else {
+      do throws(CheckpointError) { keras = try opening.keras() } catch {
+        guard error.kind != .usage else { throw error }
+        failure = error
+      }
+      return
+    }
+    try readFamily(opening, family)
+    guard family == nil, failure ?? unknown != nil, opening.hasKerasGraph else { return }
+    do throws(CheckpointError) {
+      guard case .keras(let graph) = try opening.meaning() else { return }
+      keras = graph
+      (model, outline, unknown, failure) = (nil, nil, nil, nil)
+    } catch {
+      guard error.kind != .usage else { throw error }
+      graphError = error
+    }
+  }
+
+  private mutating func readFamily(_ opening: Opening, _ family: String?) throws {
     do {
       let draft = try opening.draft()
       model = draft
@@ -88,6 +121,10 @@ struct Understanding {
 
   func analysable() throws(CheckpointError) -> Model {
     if let error = failure ?? unknown { throw error }
+    guard keras == nil else {
+      throw CheckpointError(
+        .unsupported, Place(), "is read by its graph of layers; heads are those of known families")
+    }
     guard let model else { throw CheckpointError(.notRecognised, Place(), "no family is known") }
     return model
   }

@@ -7,7 +7,13 @@ extension InfoReport {
     Terminal.print(screen.terminal.bold(Text.shortened(checkpoint.path, to: screen.width)))
     for line in headline(screen) { Terminal.print(line) }
     screen.section("model", modelRows)
-    printParts(screen)
+    if let keras {
+      keras.printLayers()
+      screen.section(
+        "parameters", keras.counts(optimizer: composition.parameters(.optimizer)) + [types])
+    } else {
+      printParts(screen)
+    }
     screen.section("configuration", configurationRows, isList: true)
     if let model, !model.architecture.tops.isEmpty {
       screen.section("on top", model.architecture.tops.map { ($0.name, $0.meaning) })
@@ -24,7 +30,7 @@ extension InfoReport {
     let parameters = composition.parameters(.trainable) + composition.parameters(.fixed)
     let bytes = checkpoint.byteCount
     let parts = [
-      (model ?? understanding.outline)?.architecture.family ?? "no known family",
+      keras?.title ?? (model ?? understanding.outline)?.architecture.family ?? "no known family",
       Text.plural(parameters, "parameter"),
       Text.bytes(bytes) + " in " + Text.plural(checkpoint.tensors.count, "tensor"),
     ]
@@ -57,6 +63,8 @@ extension InfoReport {
       let heads = family.heads.sorted().map(\.rawValue).joined(separator: ", ")
       rows.append(("heads", heads.isEmpty ? "none" : heads))
       rows.append(("dialect", model.dialect))
+    } else if let keras {
+      rows += keras.facts
     } else if let outline = understanding.outline {
       rows.append(("family", "\(outline.architecture.family); \(understanding.reason ?? "")"))
       rows.append(("dialect", outline.dialect))
@@ -137,12 +145,14 @@ extension InfoReport {
     table.print(indent: "  ")
     let roles = Composition.Role.allCases.filter { composition.parameters($0) > 0 }
       .map { "\(Text.grouped(composition.parameters($0))) \(InfoReport.name($0))" }
+    screen.rows([("together", roles.joined(separator: ", ")), types])
+  }
+
+  private var types: (String, String) {
     let dtypes = composition.dtypes.prefix(6).map {
       "\($0.dtype.rawValue) \(Text.bytes($0.bytes))"
     }
-    screen.rows([
-      ("together", roles.joined(separator: ", ")), ("types", dtypes.joined(separator: ", ")),
-    ])
+    return ("types", dtypes.joined(separator: ", "))
   }
 
   private static func name(_ role: Composition.Role) -> String {

@@ -3,6 +3,8 @@ import Checkpoint
 /// What `info` tells, as text and as JSON.
 struct InfoReport {
   let opening: Opening
+  /// Keras' summary, where the checkpoint is read by its graph of layers.
+  let keras: KerasReport?
   let understanding: Understanding
   let composition: Composition
   let provenance: Provenance
@@ -21,7 +23,12 @@ struct InfoReport {
     self.understanding = understanding
     let checkpoint = opening.checkpoint
     let model = understanding.model ?? understanding.outline
-    warnings = model?.warnings ?? checkpoint.warnings
+    keras = understanding.keras.map(KerasReport.init)
+    warnings = model?.warnings ?? understanding.keras?.warnings ?? checkpoint.warnings
+    warnings += keras?.obstacles ?? []
+    if let error = understanding.graphError {
+      warnings.append("cannot be read by its graph of layers: \(error.description)")
+    }
     var vocabulary: Vocabulary?
     if let model {
       vocabulary = try DialectRegistry.named(model.dialect).vocabulary(in: checkpoint)
@@ -34,7 +41,7 @@ struct InfoReport {
       }
     }
     self.vocabulary = vocabulary
-    composition = Composition(checkpoint, model: model)
+    composition = Composition(checkpoint, model: model, keras: understanding.keras)
     provenance = Provenance(checkpoint, configuration: opening.configuration?.json)
     let progress =
       readingNumbers ? Progress("reading", total: checkpoint.byteCount, quiet: quiet) : nil
@@ -119,6 +126,14 @@ extension InfoReport {
   }
 
   private func setModel(_ json: inout JSON) {
+    if let keras {
+      json.set("dialect", .string(KerasModel.dialect))
+      json.set("family", .null)
+      json.set("keras", keras.json)
+      json.set(
+        "carried", .array(keras.model.carried.flatMap(\.tensors).map { .string($0.name) }))
+      return
+    }
     guard let model else {
       let outline = understanding.outline
       json.set("dialect", outline.map { .string($0.dialect) } ?? .null)

@@ -61,7 +61,7 @@ struct List: ParsableCommand, JSONCommand {
   }
 
   private func entries(_ opening: Opening) throws -> [ListEntry] {
-    let canonicalNames = try canonical ? opening.model().canonicalNames : [:]
+    let canonicalNames = try canonical ? opening.meaning().canonicalNames : [:]
     let patterns = globs.map { Glob($0) }
     return opening.checkpoint.groups.flatMap { group in
       group.tensors.map { tensor in

@@ -20,8 +20,9 @@ struct Main: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Info.self, List.self, Show.self, Diff.self, Report.self, Hash.self, Convert.self, Verify.self,
-      Run.self, Tokenize.self, Bench.self, Transforms.self, Formats.self, Dialects.self,
-      Families.self,
+      Run.self, Sample.self, Tokenize.self, Bench.self, Transforms.self, Formats.self,
+      Dialects.self,
+      Families.self, LayerList.self,
     ])
 
   /// Hands on what was printed.

@@ -57,7 +57,8 @@ struct ModelOptions: ParsableArguments {
     options.vocabularyPath = vocab
     options.settings = try Self.pairs(settings, flag: "--set")
     options.lambdas = Dictionary(
-      try Self.pairs(lambda, flag: "--lambda").map { ($0.key, $0.value) }) { $1 }
+      try Self.pairs(lambda, flag: "--lambda").map { ($0.key, $0.value) }
+    ) { $1 }
     return options
   }
 
@@ -95,7 +96,8 @@ struct SecondModelOptions: ParsableArguments {
     reading.vocabularyPath = vocabB
     reading.settings = try ModelOptions.pairs(settingsB, flag: "--set-b")
     reading.lambdas = Dictionary(
-      try ModelOptions.pairs(lambdaB, flag: "--lambda-b").map { ($0.key, $0.value) }) { $1 }
+      try ModelOptions.pairs(lambdaB, flag: "--lambda-b").map { ($0.key, $0.value) }
+    ) { $1 }
     return reading
   }
 }

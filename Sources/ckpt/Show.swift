@@ -201,7 +201,7 @@ struct TensorSearch {
   init(_ opening: Opening) {
     self.opening = opening
     stored = opening.checkpoint.tensors
-    weights = (try? opening.model().weights) ?? []
+    weights = (try? opening.meaning().weights) ?? []
   }
 
   /// Every name by which ``one(_:)`` finds a tensor: as stored, then canonical ones.

@@ -18,7 +18,8 @@ struct VerificationReport {
     }
     for note in v.notes { Terminal.print("\(terminal.yellow("note:")) \(note)") }
     let worst = v.values.max { $0.relative < $1.relative }
-    let inputs = "\(Text.plural(v.values.count, "value")) on \(v.rows)×\(v.length) tokens"
+    let size = v.length.map { "\(v.rows)×\($0) tokens" } ?? Text.plural(v.rows, "row")
+    let inputs = "\(Text.plural(v.values.count, "value")) on \(size)"
     switch v.verdict {
     case .identical:
       Terminal.print("\(terminal.green("identical:")) \(inputs), equal to the bit")
@@ -122,7 +123,7 @@ struct VerificationReport {
       .init("contract", .string(v.contract.rawValue)),
       .init("tolerance", .number(v.tolerance)),
       .init("rows", .number(v.rows)),
-      .init("length", .number(v.length)),
+      .init("length", v.length.map { .number($0) } ?? .null),
       .init("first_difference", v.first.map(comparison) ?? .null),
       .init("first_float64_difference", v.firstJudged.map(comparison) ?? .null),
       .init(

@@ -57,32 +57,12 @@ struct Verify: ParsableCommand, JSONCommand {
     let first = try Opening(a, options: options.reading())
     let second = try Opening(b, options: optionsB.reading())
     if let task { return try compareAnswers(task.face, first, second) }
-    let given = try inputs.map { try Arrays.read($0) }
-    let names = given.map { Array($0.keys) } ?? []
-    let (source, result): (RunnableModel, RunnableModel)
-    let probes: TextInputs
-    var notes: [String] = []
+    let verification: Verification
     if hasText {
-      (source, result, probes) = try tokenized(first, second, &notes)
+      verification = try compareText(first, second)
     } else {
-      source = try RunnableModel(first.model(), mask: tasks.text.mask, inputs: names)
-      result = try RunnableModel(second.model(), mask: tasks.text.mask, inputs: names)
-      let configuration = source.architecture.configuration
-      if let given {
-        probes = try TextInputs(named: given, padding: configuration.padding, for: source.graph)
-      } else {
-        probes = Probes.text(
-          for: configuration.common(with: result.architecture.configuration),
-          of: source.architecture.family, seed: tasks.decoding.seed)
-      }
+      verification = try compare(first.meaning(), second.meaning())
     }
-    var how = VerificationOptions()
-    how.absolute = atol
-    how.relative = rtol
-    how.judge = reference == .f64 ? .always : .whenInDoubt
-    how.threads = threads
-    var verification = try Verification(source, result, inputs: probes, options: how)
-    verification.notes += notes
     let report = VerificationReport(verification)
     if output.json {
       print(report.json(values: true).pretty)
@@ -90,5 +70,50 @@ struct Verify: ParsableCommand, JSONCommand {
       report.print(perLayer: perLayer)
     }
     if !verification.passed { throw ExitCode(1) }
+  }
+
+  private var how: VerificationOptions {
+    var how = VerificationOptions()
+    how.absolute = atol
+    how.relative = rtol
+    how.judge = reference == .f64 ? .always : .whenInDoubt
+    how.threads = threads
+    return how
+  }
+
+  private func compareText(_ first: Opening, _ second: Opening) throws -> Verification {
+    var notes: [String] = []
+    let (source, result, probes) = try tokenized(first, second, &notes)
+    var verification = try Verification(source, result, inputs: probes, options: how)
+    verification.notes += notes
+    return verification
+  }
+
+  private func compare(_ first: Meaning, _ second: Meaning) throws -> Verification {
+    let given = try inputs.map { try Arrays.read($0) }
+    let (mask, seed) = (tasks.text.mask, tasks.decoding.seed)
+    switch (first, second) {
+    case (.family(let first), .family(let second)):
+      let names = given.map { Array($0.keys) } ?? []
+      let source = try RunnableModel(first, mask: mask, inputs: names)
+      let result = try RunnableModel(second, mask: mask, inputs: names)
+      let configuration = source.architecture.configuration
+      let probes =
+        try given.map {
+          try TextInputs(named: $0, padding: configuration.padding, for: source.graph)
+        }
+        ?? Probes.text(
+          for: configuration.common(with: result.architecture.configuration),
+          of: source.architecture.family, seed: seed)
+      return try Verification(source, result, inputs: probes, options: how)
+    case (.keras(let first), .keras(let second)):
+      return try Verification(first, second, inputs: given, seed: seed, options: how)
+    case (.family(let family), .keras(let keras)):
+      return try Verification(
+        family, keras, isReversed: false, mask: mask, inputs: given, seed: seed, options: how)
+    case (.keras(let keras), .family(let family)):
+      return try Verification(
+        family, keras, isReversed: true, mask: mask, inputs: given, seed: seed, options: how)
+    }
   }
 }

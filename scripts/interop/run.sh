@@ -16,7 +16,8 @@ torch:with_tokenizers keras2:with_bert4keras_tokenizers
 torch:with_transforms_heads_torch torch:with_transforms_layers torch:with_health torch:with_diff torch:with_torchcrf
 keras2:with_bert4keras keras2:with_bert4keras_families keras2:with_bert4keras_heads keras2:with_labelling keras2:with_transforms_heads
 keras2:with_transforms_keysize keras2:with_transforms_layers_bert4keras keras2:with_bert4keras_tokens keras2:with_google keras2:with_keras_bert torch:with_tasks keras2:with_bert4keras_tasks torch:with_generate keras2:with_bert4keras_generate
-keras2:with_keras keras2:with_tensorflow keras3:with_keras3 keras2:with_keras_layers keras3:with_keras_layers keras2:with_keras_nodes formats:with_gguf formats:with_flax
+keras2:with_keras keras2:with_tensorflow keras3:with_keras3 keras2:with_sampling keras3:with_sampling keras2:with_keras_summary keras3:with_keras_summary keras2:with_keras_layers keras3:with_keras_layers keras2:with_keras_nodes
+keras2:with_keras_models keras3:with_keras_models keras2:with_bert4keras_whole formats:with_gguf formats:with_flax
 formats:with_show formats:with_shells formats:with_readme browser:with_browser'
 
 if [ -z "${CKPT:-}" ]; then

@@ -329,6 +329,120 @@ def check_model(browser):
     return '%d sections, %d heads' % (len(ids), len(wanted))
 
 
+def keras_chain(count):
+    """A Keras graph of many layers with ways around some of them, as a configuration beside its weights."""
+    layers = [{'class_name': 'InputLayer', 'name': 'start', 'inbound_nodes': [], 'config': {'name': 'start', 'batch_input_shape': [None, 8]}}]
+    made, last = {}, 'start'
+
+    def add(name, kind, sources, **config):
+        layers.append({'class_name': kind, 'name': name, 'config': {'name': name, **config}, 'inbound_nodes': [[[source, 0, 0, {}] for source in sources]]})
+
+    random = np.random.default_rng(2)
+    for number in range(count):
+        before = last
+        for step in range(3):
+            name = 'block%d_dense%d' % (number, step)
+            add(name, 'Dense', [last], units=8)
+            suffix = '' if not made else '_%d' % (len(made) // 2)
+            made['layers/dense%s/vars/0' % suffix] = random.normal(0, 1, (8, 8)).astype('float32')
+            made['layers/dense%s/vars/1' % suffix] = random.normal(0, 1, 8).astype('float32')
+            last = name
+        add('block%d_add' % number, 'Add', [before, last])
+        last = 'block%d_add' % number
+    config = {'name': 'chain', 'layers': layers, 'input_layers': [['start', 0, 0]], 'output_layers': [[last, 0, 0]]}
+    source = place('browser', 'chain.safetensors')
+    save_file(made, source)
+    source.with_suffix('.json').write_text(json.dumps({'class_name': 'Functional', 'config': config}))
+    return source
+
+
+# Boxes of layers, the ends of the ways between them, and what overlaps or is outside.
+GRAPH = '''() => {
+    const svg = document.querySelector('#graph svg'), size = svg.viewBox.baseVal;
+    const rects = [...svg.querySelectorAll(':scope > rect.box, :scope > rect.frame')].map(node => ({x: node.x.baseVal.value, y: node.y.baseVal.value, w: node.width.baseVal.value, h: node.height.baseVal.value, isFrame: node.classList.contains('frame')}));
+    const inside = (a, b) => a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w && a.y + a.h <= b.y + b.h;
+    const apart = (a, b) => a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+    let overlaps = 0;
+    for (let i = 0; i < rects.length; i += 1) for (let j = i + 1; j < rects.length; j += 1) if (!apart(rects[i], rects[j]) && !(rects[i].isFrame && inside(rects[j], rects[i])) && !(rects[j].isFrame && inside(rects[i], rects[j]))) overlaps += 1;
+    const outside = rects.filter(rect => rect.x < 0 || rect.y < 0 || rect.x + rect.w > size.width + 1 || rect.y + rect.h > size.height + 1).length;
+    const wires = [...svg.querySelectorAll('path.wire')], hidden = [];
+    let loose = 0, through = 0;
+    for (const wire of wires) {
+        const length = wire.getTotalLength(), start = wire.getPointAtLength(0), end = wire.getPointAtLength(length);
+        if (!rects.some(rect => Math.abs(rect.y + rect.h - start.y) < 2 && start.x > rect.x && start.x < rect.x + rect.w)) loose += 1;
+        if (!rects.some(rect => Math.abs(rect.y - end.y) < 7 && end.x > rect.x && end.x < rect.x + rect.w)) loose += 1;
+        for (let at = 3; at < length - 3; at += 4) { const point = wire.getPointAtLength(at); if (rects.some(rect => !rect.isFrame && point.x > rect.x + 1 && point.x < rect.x + rect.w - 1 && point.y > rect.y + 1 && point.y < rect.y + rect.h - 1)) { through += 1; break; } }
+    }
+    const cut = [...svg.querySelectorAll('g.layer text')].filter(node => { const box = node.getBBox(); return box.x < 0 || box.x + box.width > size.width + 1; }).length;
+    return {overlaps, outside, loose, through, cut, wires: wires.length, boxes: rects.length, layers: [...svg.querySelectorAll('g.layer')].map(node => node.dataset.key)};
+}'''
+
+
+def sound_graph(page):
+    found = page.run(GRAPH)
+    for fault in ['overlaps', 'outside', 'loose', 'through', 'cut']:
+        require(found[fault] == 0, '%s: %d of %d boxes and %d ways' % (fault, found[fault], found['boxes'], found['wires']))
+    return found
+
+
+def check_graph(browser, fixture):
+    """The drawing of a Keras graph: every layer that `info` lists, ways that end at boxes and pass through none, at every width."""
+    source = FIXTURES / 'keras-models' / fixture
+    path, _ = report('graph-' + fixture.split('/')[0], source)
+    rows = ckpt('info', source, '--no-values')['keras']['layers']
+    for width in (1440, 700, 360):
+        with Page(browser, path, width) as page:
+            if page.tab.query_selector('#graph-open'):
+                page.tab.click('#graph-open')
+            found = sound_graph(page)
+            calls = {row['path'] + (':%d' % call if call else '') for row in rows for call in range(max(1, len(row['connected_to'])))}
+            # What is applied again shows its inside once.
+            require(set(found['layers']) == calls, 'drawn and listed layers differ: %s' % (set(found['layers']) ^ calls))
+            require(page.fits(), 'the page is wider than a screen of %d' % width)
+            if width == 1440:
+                row = next(row for row in rows if row['parameters'] and row['depth'] == 0 and not any(other['path'].startswith(row['path'] + '.') for other in rows))
+                page.run('key => document.querySelector(`#graph [data-key="${key}"]`).dispatchEvent(new MouseEvent("click"))', row['path'])
+                shown = page.run('table.shown.map(one => one.tensor.name)')
+                wanted = [one['name'] for one in ckpt('ls', source, '--canonical')['tensors'] if (one['canonical'] or '').startswith(row['path'] + '.')]
+                require(sorted(shown) == sorted(wanted) and wanted, 'a click on %s shows %s' % (row['path'], shown))
+            if SHOTS:
+                page.run('document.getElementById("architecture").scrollIntoView()')
+                page.run('document.getElementById("graph").style.maxHeight = "none"')
+                page.tab.query_selector('#architecture').screenshot(path=os.path.join(SHOTS, 'graph-%s-%d.png' % (fixture.split('/')[0], width)))
+    return '%d layers, %d ways' % (len(found['layers']), found['wires'])
+
+
+def check_folding(browser):
+    """Inner models open and fold by mouse and by keyboard."""
+    path, _ = report('graph-nested', FIXTURES / 'keras-models' / 'nested' / 'keras2.h5')
+    with Page(browser, path) as page:
+        page.tab.click('#graph-fold')
+        closed = sound_graph(page)['layers']
+        require(not any('.' in key for key in closed), 'inner layers are shown: %s' % closed)
+        page.tab.focus('#graph [data-key="encoder"]')
+        page.tab.keyboard.press('Enter')
+        require('encoder.patch_conv' in sound_graph(page)['layers'], 'Enter does not open')
+        require(page.run('document.activeElement.dataset.key') == 'encoder' and page.run('document.activeElement.getAttribute("aria-expanded")') == 'true', 'the focus is lost')
+        page.tab.keyboard.press('Enter')
+        require(sound_graph(page)['layers'] == closed, 'Enter does not fold')
+        page.tab.click('#graph-open')
+        return '%d layers, %d with the inner ones' % (len(closed), len(sound_graph(page)['layers']))
+
+
+def check_long_graph(browser):
+    """A graph of 241 layers: drawn at once, scrolled inside its frame, each skip connection in a lane of its own."""
+    path, _ = report('graph-chain', keras_chain(60))
+    with Page(browser, path) as page:
+        found = sound_graph(page)
+        require(len(found['layers']) == 241 and found['wires'] == 180, '%d layers, %d ways' % (len(found['layers']), found['wires']))
+        frame = page.run('(() => { const node = document.getElementById("graph"); return [node.clientHeight, node.scrollHeight, innerHeight]; })()')
+        require(frame[0] < frame[2] < frame[1], 'the frame is %d of %d high' % (frame[0], frame[1]))
+        spent = page.run('(() => { const start = performance.now(); document.getElementById("graph").replaceChildren(drawGraph(graphTree(data.model.keras.layers), 1200, new Set(), () => {})); return performance.now() - start; })()')
+        require(spent < LONGEST_OPENING, 'drawing takes %d ms' % spent)
+        require(page.fits(), 'the page is too wide')
+    return '%d layers in %d boxes' % (len(found['layers']), found['boxes'])
+
+
 def check_no_heads(browser):
     """--no-attention leaves the heads out."""
     path, said = report('no-heads', FIXTURES / 'hf-bert', '--no-attention')
@@ -512,6 +626,10 @@ def main():
             ('report: an opened row', check_detail, browser),
             ('report: model', check_model, browser),
             ('report: without heads', check_no_heads, browser),
+            ('report: graph of resnet', check_graph, browser, 'resnet/keras2.h5'),
+            ('report: graph of inner models', check_graph, browser, 'nested/keras3.keras'),
+            ('report: graph, folding', check_folding, browser),
+            ('report: graph of 241 layers', check_long_graph, browser),
             ('report: sorting', check_sorting, browser),
             ('report: filter', check_filter, browser),
             ('report: keyboard', check_keyboard, browser),

@@ -113,8 +113,8 @@ typedef struct ckpt_hdf5_memory ckpt_hdf5_memory;
 
 enum { CKPT_HDF5_PAGE = 4096 };
 
-// Chunks go to `descriptor` at once, which must stay open.
-ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor);
+// Chunks go to `descriptor` at once, which must stay open; `base` is where the HDF5 file begins in it.
+ckpt_hdf5_memory *ckpt_hdf5_memory_new(int descriptor, uint64_t base);
 // The error number with which a chunk could not be written, or 0.
 int ckpt_hdf5_memory_failure(const ckpt_hdf5_memory *memory);
 void ckpt_hdf5_memory_free(ckpt_hdf5_memory *memory);

@@ -12,6 +12,10 @@
 ///
 /// Single files `NAME.weights.h5` are ``KerasHDF5``.
 ///
+/// **Writing** makes an archive: the attribute `model_config` is `config.json`, `keras_version` and
+/// `date_saved` are `metadata.json`; the rest is `model.weights.h5`. Members are stored, so that the HDF5
+/// file inside can be read in place. Shards are not written.
+///
 /// Source: `keras/src/saving/saving_lib.py` (Keras 3.15 and 2.15).
 public struct Keras: Format {
   public init() {}
@@ -21,8 +25,6 @@ public struct Keras: Format {
   public var summary: String { "Keras 3 model archive (.keras), and weights in shards" }
   public var suffixes: [String] { ["keras", "weights.json"] }
   public var customaryNames: [String] { ["model.keras", "model.weights.json"] }
-  public var writes: Bool { false }
-
   static let metadata = "metadata.json"
   static let configuration = "config.json"
   static let weights = "model.weights.h5"

@@ -115,16 +115,7 @@ struct KerasHDF5Plan {
   private static func set(_ name: String, _ texts: [String], in attributes: inout [Attribute]) {
     if KerasHDF5Names.list(name, in: attributes) == texts { return }
     attributes.removeAll { KerasHDF5Names.isPart($0, of: name) }
-    attributes.append(Attribute(name, list(texts)))
-  }
-
-  /// Texts as NumPy keeps an array of bytes; Keras stores an empty list as an array of floats.
-  private static func list(_ texts: [String]) -> Attribute.Value {
-    guard !texts.isEmpty else { return .numbers(.f64, shape: [0], bytes: []) }
-    let size = texts.map(\.utf8.count).max() ?? 1
-    return .text(
-      texts, shape: [texts.count],
-      type: .init(size: max(size, 1), utf8: false, padding: .nullPadded))
+    attributes.append(KerasHDF5Names.attribute(name, texts))
   }
 
   /// Says who wrote the file, as Keras 2 does and its loaders ask.
@@ -280,12 +271,29 @@ extension KerasHDF5Plan {
   /// Bytes from which a dataset is worth packing: the list of its chunks takes as many.
   private static let leastPacked = 4096
 
-  /// Writes all but the payload of contiguous datasets.
+  /// Writes everything.
   ///
-  /// - Returns: where that payload goes, in bytes; `nil` where a dataset has none or is packed.
+  /// - Returns: the file's size, in bytes.
+  @discardableResult
   func write(
     to file: OutputFile, _ compression: Compression?
-  ) throws(CheckpointError) -> [Int?] {
+  ) throws(CheckpointError) -> Int {
+    let (offsets, size) = try writeStructure(to: file, compression)
+    // The structure is written and room is reserved; the payload goes straight into it.
+    for (dataset, offset) in zip(datasets, offsets) {
+      guard let offset else { continue }
+      try file.write(dataset.tensor, at: offset)
+    }
+    return size
+  }
+
+  /// Writes all but the payload of contiguous datasets.
+  ///
+  /// - Returns: where that payload goes, in bytes, `nil` where a dataset has none or is packed; and the
+  ///   file's size.
+  private func writeStructure(
+    to file: OutputFile, _ compression: Compression?
+  ) throws(CheckpointError) -> (offsets: [Int?], size: Int) {
     let attributes = groups.flatMap(\.attributes) + datasets.flatMap(\.attributes)
     let isLarge = attributes.contains {
       KerasHDF5Plan.byteCount($0) > KerasHDF5Names.attributeLimit
@@ -309,7 +317,6 @@ extension KerasHDF5Plan {
       }
       for attribute in dataset.attributes { try writer.add(attribute, to: dataset.path) }
     }
-    try writer.close()
-    return offsets
+    return (offsets, try writer.close())
   }
 }

@@ -73,13 +73,7 @@ public struct KerasHDF5: Format {
     } catch {
       throw error.at(.file(path))
     }
-    let file = try output.file(path)
-    let offsets = try plan.write(to: file, options.compression)
-    // The structure is written and room is reserved; the payload goes straight into it.
-    for (dataset, offset) in zip(plan.datasets, offsets) {
-      guard let offset else { continue }
-      try file.write(dataset.tensor, at: offset)
-    }
+    try plan.write(to: output.file(path), options.compression)
     return path
   }
 }
@@ -104,6 +98,17 @@ enum KerasHDF5Names {
       number += 1
     }
     return texts
+  }
+
+  /// A list of texts as NumPy keeps an array of bytes; Keras stores an empty one as an array of floats.
+  static func attribute(_ name: String, _ texts: [String]) -> Attribute {
+    guard !texts.isEmpty else { return Attribute(name, .numbers(.f64, shape: [0], bytes: [])) }
+    let size = texts.map(\.utf8.count).max() ?? 1
+    return Attribute(
+      name,
+      .text(
+        texts, shape: [texts.count],
+        type: .init(size: max(size, 1), utf8: false, padding: .nullPadded)))
   }
 
   /// Whether `attribute` is the list `name` or a part of it.

@@ -1,12 +1,14 @@
 import CHDF5Reader
-import Glibc
 
 /// The pages that libhdf5 writes into, freed when it goes out of scope.
 @safe struct HDF5Memory: ~Copyable {
   private let pages: OpaquePointer
 
   init(for file: OutputFile) throws(CheckpointError) {
-    guard let pages = unsafe ckpt_hdf5_memory_new(file.descriptor) else {
+    guard
+      let pages = unsafe ckpt_hdf5_memory_new(
+        file.descriptor, UInt64(file.base))
+    else {
       throw CheckpointError(.cannotWrite, .file(file.target), "there is no memory left")
     }
     unsafe self.pages = pages
@@ -26,14 +28,15 @@ import Glibc
   }
 
   /// Writes the pages of the closed file and gives `file` its size; room between is left as a hole.
-  func write(to file: OutputFile) throws(CheckpointError) {
+  ///
+  /// - Returns: the size, in bytes.
+  @discardableResult
+  func write(to file: OutputFile) throws(CheckpointError) -> Int {
     var count = 0
     let size = Int(unsafe ckpt_hdf5_memory_finish(pages, &count))
     try file.reserve(size)
     // Room at the end that nothing is written to belongs to the file too.
-    guard ftruncate(file.descriptor, off_t(size)) == 0 else {
-      throw Output.cannotWrite(file.target, errno)
-    }
+    try file.setSize(size)
     var run: [UInt8] = []
     var start = 0
     for index in 0..<count {
@@ -49,5 +52,6 @@ import Glibc
       unsafe run.append(contentsOf: page.prefix(max(size - Int(offset), 0)))
     }
     try file.write(run, at: start)
+    return size
   }
 }

@@ -188,12 +188,15 @@ public struct HDF5Writer: ~Copyable {
   }
 
   /// Ends the file and writes its structure.
-  public mutating func close() throws(CheckpointError) {
+  ///
+  /// - Returns: the file's size, in bytes.
+  @discardableResult
+  public mutating func close() throws(CheckpointError) -> Int {
     let (id, file) = (id, file)
     self.id = -1
     try HDF5.locked { () throws(CheckpointError) in
       _ = try check(H5Fclose(id), "the file cannot be completed", file)
     }
-    try memory.write(to: file)
+    return try memory.write(to: file)
   }
 }

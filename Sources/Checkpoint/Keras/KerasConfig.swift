@@ -14,6 +14,8 @@ public struct KerasConfig: Sendable {
     public var version: Int
     /// `tensorflow`, `theano`, `jax`, …, where the file says so.
     public var backend: String?
+    /// Whether bert4keras built the model, whose `Embedding` is another class of the same name.
+    public var isBert4keras = false
     /// What the user supplies for Lambda layers, by the layer's name.
     public var lambdas: [String: String]
 
@@ -128,7 +130,10 @@ public struct KerasConfig: Sendable {
     _ key: String, _ old: String..., count: Int?, least: Int = 1, default fallback: [Int]? = nil
   ) throws(CheckpointError) -> [Int] {
     guard let value = value(key, old) else {
-      if let fallback { return fallback }
+      if let fallback {
+        return count.map { $0 > 1 && fallback.count == 1 } ?? false
+          ? Array(repeating: fallback[0], count: count ?? 1) : fallback
+      }
       throw wrong(key, nil, "a list of whole numbers")
     }
     let expected =

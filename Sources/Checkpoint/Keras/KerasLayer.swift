@@ -8,6 +8,9 @@ public protocol KerasLayer: Sendable {
   /// The names of its class, Keras' own first; older and other packages' names follow.
   static var classNames: [String] { get }
 
+  /// Whether a config of one of the class names is this class's: packages reuse Keras' names.
+  static func accepts(_ config: KerasConfig) -> Bool
+
   /// - Throws: ``CheckpointError`` naming the layer, the key and what was expected.
   init(_ config: KerasConfig) throws(CheckpointError)
 
@@ -35,6 +38,8 @@ public protocol KerasLayer: Sendable {
 }
 
 extension KerasLayer {
+  public static func accepts(_ config: KerasConfig) -> Bool { true }
+
   public func variables(
     _ call: KerasCall<KerasShape>
   ) throws(CheckpointError) -> [KerasVariable] { [] }
@@ -91,9 +96,27 @@ public struct KerasVariable: Sendable, Equatable {
 /// The list of layer classes.
 public enum KerasLayerRegistry {
   public static let all: [any KerasLayer.Type] = [
+    // bert4keras and keras-bert; names that Keras has too come before Keras' own.
+    Bert4kerasEmbedding.self, ScaleOffsetLayer.self, Bert4kerasConcatenation.self,
+    HeadsAttentionLayer.self, GatedAttentionLayer.self, PositionLayer.self,
+    RelativePositionLayer.self, FeedForwardLayer.self, TransitionLayer.self, SpanLayer.self,
+    LossLayer.self, TokenEmbeddingLayer.self, EmbeddingSimilarityLayer.self, ExtractLayer.self,
     // Core.
     InputLayer.self, DenseLayer.self, ActivationLayer.self, IdentityLayer.self, FlattenLayer.self,
     NetworkLayer.self,
+    // Convolutions.
+    ConvolutionLayer.self, DepthwiseConvolutionLayer.self, SeparableConvolutionLayer.self,
+    TransposedConvolutionLayer.self, LocallyConnectedLayer.self,
+    // Pooling.
+    PoolingLayer.self, GlobalPoolingLayer.self, AdaptivePoolingLayer.self,
+    // Normalization.
+    BatchNormalizationLayer.self, LayerNormalizationLayer.self, GroupNormalizationLayer.self,
+    InstanceNormalizationLayer.self, RMSNormalizationLayer.self, UnitNormalizationLayer.self,
+    SpectralNormalizationLayer.self,
+    // Recurrent, and wrappers.
+    RecurrentLayer.self, ConvLSTMLayer.self, BidirectionalLayer.self, TimeDistributedLayer.self,
+    // Attention.
+    KerasMultiHeadAttention.self, PlainAttentionLayer.self,
     // Activations.
     SoftmaxLayer.self, ReLULayer.self, RectifierLayer.self, TrainedActivationLayer.self,
     // Shapes.
@@ -112,15 +135,17 @@ public enum KerasLayerRegistry {
     OperationLayer.self, LambdaLayer.self,
   ]
 
-  private static let byName: [String: any KerasLayer.Type] = Dictionary(
-    all.flatMap { type in type.classNames.map { ($0, type) } }
-  ) { first, _ in first }
+  private static let byName: [String: [any KerasLayer.Type]] = Dictionary(
+    all.flatMap { type in type.classNames.map { ($0, [type]) } }, uniquingKeysWith: +)
 
-  /// The description of a class, also under a registered name such as `keras_nlp>TokenEmbedding`.
-  static func named(_ className: String) -> (any KerasLayer.Type)? {
-    if className.hasPrefix(KerasNetwork.operationPrefix) { return OperationLayer.self }
-    if let type = byName[className] { return type }
-    guard let mark = className.lastIndex(of: ">") else { return nil }
-    return byName[String(className[className.index(after: mark)...])]
+  /// The description of a layer's class, also under a registered name such as
+  /// `keras_nlp>TokenEmbedding`; of several of that name the first that accepts the config.
+  static func type(of config: KerasConfig) -> (any KerasLayer.Type)? {
+    var name = config.className
+    if name.hasPrefix(KerasNetwork.operationPrefix) { return OperationLayer.self }
+    if byName[name] == nil, let mark = name.lastIndex(of: ">") {
+      name = String(name[name.index(after: mark)...])
+    }
+    return byName[name]?.first { $0.accepts(config) }
   }
 }

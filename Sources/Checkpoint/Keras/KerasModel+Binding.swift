@@ -2,7 +2,7 @@
 
 extension KerasModel {
   mutating func bind(_ checkpoint: Checkpoint) throws(CheckpointError) {
-    let inputs = network.statedInputs.merging(given) { $1 }
+    let inputs = inputShapes
     let variables = try network.variablesByLayer(inputs)
     var taken: Set<String> = []
     if KerasModel.storesPaths(checkpoint) {
@@ -47,7 +47,7 @@ extension KerasModel {
       }
     }
     for (variable, path) in variables {
-      guard let tensor = byName[path] else {
+      guard let tensor = byName[path] ?? byName[KerasModel.other(path)] else {
         throw CheckpointError(
           .mismatch, .tensor(path),
           "is missing; the configuration says that it holds \(variable.name) \(variable.shape)")
@@ -95,6 +95,13 @@ extension KerasModel {
         )
       }
     }
+  }
+
+  /// The same place under the names that releases before Keras 3.5 give the parts of attention.
+  private static func other(_ path: String) -> String {
+    path.split(separator: "/").map { part in
+      part.hasSuffix("_dense") ? part.hasPrefix("_") ? part.dropFirst() : "_" + part : part
+    }.joined(separator: "/")
   }
 
   // MARK: Keras 1 and 2

@@ -92,5 +92,5 @@ public struct KerasModel: Sendable {
   }
 
   /// Shapes of all tensors that can be told.
-  public var shapes: KerasNetwork.Shapes { network.shapes(network.statedInputs.merging(given) { $1 }) }
+  public var shapes: KerasNetwork.Shapes { network.shapes(inputShapes) }
 }

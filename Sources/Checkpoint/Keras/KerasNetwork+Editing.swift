@@ -25,11 +25,13 @@ extension KerasNetwork {
       guard layers[index].calls.contains(where: { $0.tensors.contains(old) }) else { continue }
       layers[index].calls = layers[index].calls.map { call in call.map { $0 == old ? new : $0 } }
       guard form == .functional, let nodes = layers[index].json?["inbound_nodes"] else { continue }
-      layers[index].json?.set("inbound_nodes", KerasNetwork.replaced(written, by: target, in: nodes))
+      layers[index].json?.set(
+        "inbound_nodes", KerasNetwork.replaced(written, by: target, in: nodes))
     }
     outputs = outputs.map { $0 == old ? new : $0 }
     if form == .functional, let list = redirectedOutputs ?? json["config"]?["output_layers"] {
-      redirectedOutputs = KerasNetwork.replaced(written, by: target, in: list)
+      redirectedOutputs = KerasNetwork.replaced(
+        self.written(old, isOutput: true), by: self.written(new, isOutput: true), in: list)
     }
   }
 
@@ -45,10 +47,26 @@ extension KerasNetwork {
     layers[index].kind = Layer.kind(layers[index].config)
   }
 
+  /// Makes a layer one of another class of Keras itself, in the same place.
+  public mutating func replace(_ name: String, className: String, config: JSON) {
+    guard let index = layers.firstIndex(where: { $0.name == name }) else { return }
+    let context = layers[index].config.context
+    layers[index].config = KerasConfig(
+      config, layer: name, className: className, context: context)
+    layers[index].kind = Layer.kind(layers[index].config)
+    guard var entry = layers[index].json else { return }
+    entry.set("class_name", .string(className))
+    entry.set("config", config)
+    if entry["module"] != nil { entry.set("module", .string("keras.layers")) }
+    if entry["registered_name"] != nil { entry.set("registered_name", .null) }
+    layers[index].json = entry
+  }
+
   /// A tensor as the file refers to it.
-  private func written(_ tensor: KerasTensor) -> KerasTensor {
+  private func written(_ tensor: KerasTensor, isOutput: Bool = false) -> KerasTensor {
     var copy = tensor
-    copy.call += self[tensor.layer]?.firstCall ?? 0
+    let layer = self[tensor.layer]
+    copy.call += (isOutput ? layer?.firstOutput : layer?.firstCall) ?? 0
     return copy
   }
 

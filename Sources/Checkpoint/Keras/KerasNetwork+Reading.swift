@@ -19,6 +19,10 @@ extension KerasNetwork {
     }
     var context = given ?? KerasConfig.Context()
     if given == nil { context.version = KerasNetwork.version(json) }
+    context.isBert4keras = (config["layers"]?.array ?? []).contains { layer in
+      layer["class_name"]?.string == "MultiHeadAttention" && layer["config"]?["head_size"] != nil
+        || layer["class_name"]?.string == "GatedAttentionUnit"
+    }
     try self.init(className: className, config: config, context: context, json: json)
   }
 
@@ -213,14 +217,23 @@ extension KerasNetwork {
       return found
     }
     let (inputs, outputs) = (try tensors("input_layers"), try tensors("output_layers"))
-    // An inner model has an application of its own, which is counted but not written.
-    let used = layers.flatMap(\.calls).flatMap(\.tensors) + outputs
-    let last = Dictionary(used.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
+    // An inner model has an application of its own, which is counted but not written; Keras 3 counts it
+    // in output_layers only.
+    let used = layers.flatMap(\.calls).flatMap(\.tensors)
+    func last(_ tensors: [KerasTensor]) -> [String: Int] {
+      Dictionary(tensors.map { ($0.layer, $0.call) }, uniquingKeysWith: max)
+    }
+    let (inside, outside) = (last(used), last(outputs))
     for index in layers.indices where layers[index].network != nil {
-      let count = layers[index].calls.count
-      if last[layers[index].name] == count, count > 0 { layers[index].firstCall = 1 }
+      let (name, count) = (layers[index].name, layers[index].calls.count)
+      guard count > 0 else { continue }
+      let isCounted = [inside[name], outside[name]].map { $0 == count ? 1 : 0 }
+      let isSplit = context.version >= 3 && inside[name] != nil
+      layers[index].firstCall = isSplit ? isCounted[0] : isCounted.reduce(0, max)
+      layers[index].firstOutput = isCounted.reduce(0, max)
     }
     let first = Dictionary(layers.map { ($0.name, $0.firstCall) }) { first, _ in first }
+    let firstOutput = Dictionary(layers.map { ($0.name, $0.firstOutput) }) { first, _ in first }
     func counted(_ tensor: KerasTensor) -> KerasTensor {
       var copy = tensor
       copy.call -= first[tensor.layer] ?? 0
@@ -231,7 +244,11 @@ extension KerasNetwork {
     }
     try self.init(
       name: name, form: .functional, context: context, layers: layers, inputs: inputs,
-      outputs: outputs.map(counted), json: json)
+      outputs: outputs.map { tensor in
+        var copy = tensor
+        copy.call -= firstOutput[tensor.layer] ?? 0
+        return copy
+      }, json: json)
   }
 
   /// `["dense", 0, 0]`.
@@ -358,7 +375,7 @@ extension KerasNetwork.Layer {
   }
 
   static func kind(_ config: KerasConfig) -> KerasNetwork.Kind {
-    guard let type = KerasLayerRegistry.named(config.className) else {
+    guard let type = KerasLayerRegistry.type(of: config) else {
       let text = config.json.compact
       return .unknown(
         config.error(

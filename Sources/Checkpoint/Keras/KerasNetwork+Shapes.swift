@@ -112,8 +112,10 @@ struct KerasNames {
   private var used: [String: Int] = [:]
 
   mutating func next(_ className: String) -> String {
-    let name = KerasNames.snakeCase(
-      className.split(separator: ">").last.map(String.init) ?? className)
+    var own = className.split(separator: ">").last.map(String.init) ?? className
+    // The one class whose public name is not its own.
+    if own == "GroupQueryAttention" { own = "GroupedQueryAttention" }
+    let name = KerasNames.snakeCase(own)
     let number = used[name]
     used[name] = (number ?? -1) + 1
     return number.map { "\(name)_\($0 + 1)" } ?? name

@@ -34,6 +34,8 @@ public struct KerasNetwork: Sendable {
     public var json: JSON?
     /// The number by which the file refers to the first application; 1 for most inner models.
     var firstCall = 0
+    /// The same in the list of the model's outputs.
+    var firstOutput = 0
 
     public var className: String { config.className }
 

@@ -72,6 +72,12 @@ public indirect enum JSON: Sendable, Equatable {
     }
     self = .object(members)
   }
+
+  /// Takes a member of an object out, where it is there.
+  public mutating func remove(_ key: String) {
+    guard case .object(let members) = self else { return }
+    self = .object(members.filter { $0.key != key })
+  }
 }
 
 // MARK: - Parsing

@@ -217,12 +217,24 @@ public struct OutputFile {
   /// The path that the file will have.
   public let target: String
   let descriptor: Int32
+  /// Where position 0 is: not at the file's start in a ``section(at:)``.
+  let base: Int
   private let window = Window()
 
   init(path: String, target: String, descriptor: Int32) {
+    self.init(path: path, target: target, descriptor: descriptor, base: 0)
+  }
+
+  private init(path: String, target: String, descriptor: Int32, base: Int) {
     self.path = path
     self.target = target
     self.descriptor = descriptor
+    self.base = base
+  }
+
+  /// The file from a position on, as a file of its own: what is written to it ends the file.
+  func section(at offset: Int) -> OutputFile {
+    OutputFile(path: path, target: target, descriptor: descriptor, base: base + offset)
   }
 
   /// Writes `bytes` at `offset`.
@@ -237,7 +249,7 @@ public struct OutputFile {
       let count = unsafe bytes.withUnsafeBytes { pointer in
         unsafe pwrite(
           descriptor, pointer.baseAddress?.advanced(by: done), bytes.byteCount - done,
-          off_t(offset + done))
+          off_t(base + offset + done))
       }
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { throw Output.cannotWrite(target, errno) }
@@ -279,9 +291,37 @@ public struct OutputFile {
   /// Tells the file system how long the file will be, which makes writing half as long again faster
   /// and a full disk known before anything is written.
   public func reserve(_ size: Int) throws(CheckpointError) {
-    guard size > 0, ckpt_fallocate(descriptor, 0, Int64(size)) != 0 else { return }
+    guard size > 0, ckpt_fallocate(descriptor, Int64(base), Int64(size)) != 0 else {
+      return
+    }
     guard ![ENOSPC, EDQUOT, EFBIG].contains(errno) else { throw Output.cannotWrite(target, errno) }
     // Other file systems take the bytes as they come.
+  }
+
+  /// Ends the file at a size; room that nothing was written to reads as zeros.
+  func setSize(_ size: Int) throws(CheckpointError) {
+    guard ftruncate(descriptor, off_t(base + size)) == 0 else {
+      throw Output.cannotWrite(target, errno)
+    }
+  }
+
+  /// The checksum of what was written to the first `count` bytes.
+  func checksum(_ kind: Checksum.Kind, count: Int) throws(CheckpointError) -> Checksum {
+    var state = ChecksumState(kind)
+    var bytes = [UInt8](repeating: 0, count: min(count, 1 << 20))
+    var done = 0
+    while done < count {
+      let wanted = min(bytes.count, count - done)
+      // The pointer is used inside the closure only, for as many bytes as the array has.
+      let read = unsafe bytes.withUnsafeMutableBytes {
+        unsafe pread(descriptor, $0.baseAddress, wanted, off_t(base + done))
+      }
+      if read < 0 && errno == EINTR { continue }
+      guard read > 0 else { throw Output.cannotWrite(target, read == 0 ? EIO : errno) }
+      if read == bytes.count { state.update(bytes) } else { state.update(Array(bytes[..<read])) }
+      done += read
+    }
+    return Checksum(kind, state.value)
   }
 }
 

@@ -36,15 +36,7 @@ struct ZipWriter {
   mutating func add(
     _ name: String, bytes: [UInt8], tensor: Tensor? = nil
   ) throws(CheckpointError) {
-    let place = Place(file: file.target, member: name)
-    guard !name.isEmpty, name.utf8.count <= 0xffff, !name.utf8.contains(0) else {
-      throw CheckpointError(
-        .unsupported, place,
-        "a zip archive cannot hold an empty name, one with a NUL or one beyond 65,535 bytes")
-    }
-    guard names.insert(name).inserted else {
-      throw CheckpointError(.unsupported, place, "the archive would hold this name twice")
-    }
+    try claim(name)
     let size = bytes.count + (tensor?.byteCount ?? 0)
     let headerLength = ZipLayout.localSize + name.utf8.count + (isWide(size) ? 20 : 0)
     var padding = -(position + headerLength) & (ZipWriter.alignment - 1)
@@ -56,10 +48,51 @@ struct ZipWriter {
     if let tensor {
       try file.write(tensor, at: dataOffset + bytes.count) { crc.update($0) }
     }
-    let entry = Entry(name: name, size: size, crc: crc.value, offset: position)
+    try finish(
+      Entry(name: name, size: size, crc: crc.value, offset: position), padding: padding,
+      at: dataOffset)
+  }
+
+  /// Adds a member that another writer puts in its place in an order of its own; its CRC is computed from
+  /// what was written.
+  ///
+  /// - Parameter write: writes the member to a file that begins with it, and returns its size.
+  /// - Throws: as ``add(_:bytes:tensor:)``, and what `write` throws.
+  mutating func add(
+    _ name: String, write: (OutputFile) throws(CheckpointError) -> Int
+  ) throws(CheckpointError) {
+    try claim(name)
+    // Room for a header of either kind; an extra field fills what one leaves.
+    let least = position + ZipLayout.localSize + name.utf8.count + 20 + 4
+    let dataOffset = least + (-least & (ZipWriter.alignment - 1))
+    let member = file.section(at: dataOffset)
+    let size = try write(member)
+    let headerLength = ZipLayout.localSize + name.utf8.count + (isWide(size) ? 20 : 0)
+    let crc = try member.checksum(.crc32, count: size)
+    try finish(
+      Entry(name: name, size: size, crc: crc.value, offset: position),
+      padding: dataOffset - position - headerLength, at: dataOffset)
+  }
+
+  /// Writes a member's header before its data, and goes on behind it.
+  private mutating func finish(
+    _ entry: Entry, padding: Int, at dataOffset: Int
+  ) throws(CheckpointError) {
     try file.write(localHeader(entry, padding: padding), at: position)
     entries.append(entry)
-    position = dataOffset + size
+    position = dataOffset + entry.size
+  }
+
+  private mutating func claim(_ name: String) throws(CheckpointError) {
+    let place = Place(file: file.target, member: name)
+    guard !name.isEmpty, name.utf8.count <= 0xffff, !name.utf8.contains(0) else {
+      throw CheckpointError(
+        .unsupported, place,
+        "a zip archive cannot hold an empty name, one with a NUL or one beyond 65,535 bytes")
+    }
+    guard names.insert(name).inserted else {
+      throw CheckpointError(.unsupported, place, "the archive would hold this name twice")
+    }
   }
 
   /// Writes the directory; nothing can be added after it.

@@ -54,6 +54,9 @@ public struct RunnableKeras: Runnable {
 }
 
 extension RunnableKeras {
+  /// Whether layers of a class can be computed.
+  public static func computes(_ type: any KerasLayer.Type) -> Bool { type is any LoweredLayer.Type }
+
   /// Takes arrays by the names of the model's input layers, where there is one input by any name; an
   /// array without the batch's axis is one row.
   ///

@@ -40,7 +40,8 @@ public struct Verification: Sendable {
   /// What was not compared, and why.
   public var notes: [String]
   public var rows: Int
-  public var length: Int
+  /// Positions of the longest row; `nil` for a graph of layers, whose inputs have shapes of their own.
+  public var length: Int?
 
   /// Whether the contract holds.
   public var passed: Bool { verdict != .different }
@@ -82,41 +83,57 @@ extension Verification {
     correspondence: Correspondence = Correspondence(), unrounded: [String: Tensor] = [:],
     options: VerificationOptions
   ) throws {
-    contract = correspondence.contract
+    func both(_ inputs: TextInputs) -> Trial<RunnableModel, RunnableModel>.Inputs {
+      (inputs.arrays, Verification.translated(inputs, correspondence))
+    }
+    let trial = Trial(
+      source, result, correspondence, inputs: both(inputs),
+      few: both(inputs.cut(rows: 2, length: 12)))
+    let disagreements = try Disagreement.all(
+      expected ?? source.architecture, source, result, correspondence)
+    try self.init(
+      trial, disagreements: disagreements, options,
+      judging: result.varied(
+        weights: unrounded.filter { result.has($0.key, of: $0.value.shape) }),
+      isComputed: !unrounded.isEmpty
+    ) {
+      try Verification.compareWeights(source, result, correspondence)
+    } diagnose: { differing in
+      try Verification.diagnose(trial, differing)
+    }
+    (rows, length) = (inputs.batch, inputs.length)
+  }
+
+  /// The comparison of any two models.
+  ///
+  /// - Parameters:
+  ///   - judging: the result with the weights by which the judge goes.
+  ///   - isComputed: whether these differ from what is stored by rounding.
+  ///   - weights: the weights that differ, and how many were compared.
+  ///   - diagnose: what explains a difference, given the names of weights that differ.
+  init<Source, Result>(
+    _ trial: Trial<Source, Result>, disagreements: [Disagreement] = [],
+    _ options: VerificationOptions, judging candidate: Result, isComputed: Bool = false,
+    weights compareWeights: () throws -> ([Comparison], Int),
+    diagnose: (_ differing: [String]) throws -> Diagnosis? = { _ in nil }
+  ) throws {
+    contract = trial.correspondence.contract
     let limit: Double? = options.relative ?? (contract == .lossy ? nil : 1e-5)
     tolerance = limit ?? .infinity
-    (rows, length, notes) = (inputs.batch, inputs.length, [])
+    (rows, length, notes) = (0, nil, [])
     (values, first, judged, firstJudged) = ([], nil, [], nil)
-    disagreements = try Disagreement.all(
-      expected ?? source.architecture, source, result, correspondence)
+    (onlyInSource, onlyInResult) = (trial.onlyInSource, trial.onlyInResult)
+    self.disagreements = disagreements
 
-    // Every named value, by its name in the source.
-    let theirs = Set(result.graph.valueNames + result.outputNames)
-    var pairs: [(source: String, result: String)] = []
-    var seen: Set<String> = []
-    onlyInSource = []
-    let vocabulary = VocabularyAxis(source.graph, correspondence)
-    for name in source.graph.valueNames + source.outputNames where seen.insert(name).inserted {
-      guard let other = correspondence.name(of: name), !vocabulary.isShare(name) else { continue }
-      if theirs.contains(other) { pairs.append((name, other)) } else { onlyInSource.append(name) }
-    }
-    onlyInResult = theirs.subtracting(pairs.map(\.result)).filter { !vocabulary.isShare($0) }
-      .sorted(by: Natural.less)
-
-    if let misfit = Verification.misfit(pairs, source.graph, result.graph, vocabulary) {
+    if let misfit = trial.misfit(with: trial.result.graph) {
       (first, values, weights, comparedWeights) = (misfit, [misfit], [], 0)
       verdict = .different
       notes = ["the two graphs have different shapes; nothing was run"]
-      diagnosis = try Verification.diagnose(source, result, [], inputs, correspondence, pairs)
+      diagnosis = try diagnose([])
       return
     }
-    values = try Verification.compare(
-      pairs,
-      source.session(returning: pairs.map(\.source), threads: options.threads).run(inputs.arrays),
-      result.session(returning: pairs.map(\.result), threads: options.threads)
-        .run(Verification.translated(inputs, correspondence)), vocabulary)
-    (weights, comparedWeights) = try Verification.compareWeights(
-      source, result, correspondence)
+    values = try trial.compared(threads: options.threads)
+    (weights, comparedWeights) = try compareWeights()
     if let blind = values.first(where: \.isBlind) {
       notes.append(
         "\(blind.name) holds NaN in both: the values from there on prove nothing of what makes them"
@@ -135,14 +152,7 @@ extension Verification {
       first != nil || weightsDiffer || !disagreements.isEmpty
       || values.contains { $0.relative > 1e-6 }
     if options.judge == .always || (options.judge == .whenInDoubt && inDoubt) {
-      // Short rows are enough for a judge that computes with plain loops.
-      let few = inputs.cut(rows: 2, length: 12)
-      judged = try Verification.compare(
-        pairs, source.reference(Double.self, few.arrays, returning: pairs.map(\.source)),
-        result.varied(weights: unrounded.filter { result.has($0.key, of: $0.value.shape) })
-          .reference(
-            Double.self, Verification.translated(few, correspondence),
-            returning: pairs.map(\.result)), vocabulary)
+      judged = try trial.judged(candidate)
       firstJudged = judged.first { $0.relative > Verification.judgeTolerance }
     }
     let sameFunction = !judged.isEmpty && firstJudged == nil
@@ -156,70 +166,35 @@ extension Verification {
       // The judge has the last word: the same function, computed in an order that rounds more.
       verdict = .rounding
       notes.append(
-        unrounded.isEmpty
-          ? "Float32 exceeds the tolerance, but in Float64 both are the same function"
-          : "what rounding made of the weights exceeds the tolerance; as computed in Float64, both are "
-            + "the same function")
+        isComputed
+          ? "what rounding made of the weights exceeds the tolerance; as computed in Float64, both are "
+            + "the same function"
+          : "Float32 exceeds the tolerance, but in Float64 both are the same function")
     } else {
       verdict = .different
     }
-    if verdict == .different, contract != .lossy {
-      diagnosis = try Verification.diagnose(
-        source, result, weights.map(\.name), inputs, correspondence, pairs)
-    }
+    if verdict == .different, contract != .lossy { diagnosis = try diagnose(weights.map(\.name)) }
   }
 
   /// What makes the two agree, tried in Float64 on short rows.
   private static func diagnose(
-    _ source: RunnableModel, _ result: RunnableModel, _ differing: [String], _ inputs: TextInputs,
-    _ correspondence: Correspondence, _ pairs: [(source: String, result: String)]
-  ) throws -> Diagnosis {
-    let few = inputs.cut(rows: 2, length: 12)
-    let expected = try source.reference(Double.self, few.arrays, returning: pairs.map(\.source))
-    let vocabulary = VocabularyAxis(source.graph, correspondence)
-    return try Diagnosis(source, result, differing: differing) { variation in
-      guard misfit(pairs, source.graph, variation.graph, vocabulary) == nil else { return false }
+    _ trial: Trial<RunnableModel, RunnableModel>, _ differing: [String]
+  ) throws -> Diagnosis? {
+    let expected = try trial.source.reference(
+      Double.self, trial.few.source, returning: trial.pairs.map(\.source))
+    return try Diagnosis(trial.source, trial.result, differing: differing) { variation in
+      guard trial.misfit(with: variation.graph) == nil else { return false }
       let values = try variation.reference(
-        Double.self, translated(few, correspondence), returning: pairs.map(\.result))
-      return try compare(pairs, expected, values, vocabulary)
-        .allSatisfy { $0.relative <= judgeTolerance }
+        Double.self, trial.few.result, returning: trial.pairs.map(\.result))
+      return try trial.compare(expected, values).allSatisfy { $0.relative <= judgeTolerance }
     }
-  }
-
-  private static func compare<Scalar>(
-    _ pairs: [(source: String, result: String)], _ a: [String: NDArray<Scalar>],
-    _ b: [String: NDArray<Scalar>], _ vocabulary: VocabularyAxis
-  ) throws -> [Comparison] {
-    try pairs.map { pair in
-      guard let left = a[pair.source], let right = b[pair.result] else {
-        throw InferError(.graph, pair.source, "was not computed")
-      }
-      return Comparison(
-        pair.source, vocabulary.kept(left, pair.source, ofResult: false),
-        vocabulary.kept(right, pair.source, ofResult: true), otherName: pair.result)
-    }
-  }
-
-  /// The first value whose shapes differ, as a difference without bound.
-  private static func misfit(
-    _ pairs: [(source: String, result: String)], _ a: Graph, _ b: Graph,
-    _ vocabulary: VocabularyAxis
-  ) -> Comparison? {
-    for pair in pairs where !vocabulary.has(pair.source) {
-      guard let left = a.value(named: pair.source), let right = b.value(named: pair.result),
-        a[left].shape != b[right].shape
-      else { continue }
-      return Comparison(
-        "\(pair.source)", misfit: "\(a[left].shape) against \(b[right].shape)")
-    }
-    return nil
   }
 
   /// The weights that the two use at the same places.
   static func compareWeights(
     _ source: RunnableModel, _ result: RunnableModel, _ correspondence: Correspondence
   ) throws -> ([Comparison], Int) {
-    var differing: [Comparison] = []
+    var pairs: [(use: String, source: Tensor, result: Tensor)] = []
     var compared: Set<String> = []
     let theirs = result.weightUses
     for (use, name) in source.weightUses.sorted(by: { Natural.less($0.key, $1.key) }) {
@@ -228,10 +203,20 @@ extension Verification {
         correspondence.rewritten.isDisjoint(with: [name, use, place, other]),
         compared.insert(name + "\n" + other).inserted
       else { continue }
-      let (a, b) = try (source.weight(name), result.weight(other))
+      pairs.append((use, try source.weight(name), try result.weight(other)))
+    }
+    return (try differing(pairs, correspondence.contract), pairs.count)
+  }
+
+  /// Those of pairs of weights that are not the same numbers, the most different first.
+  static func differing(
+    _ pairs: [(use: String, source: Tensor, result: Tensor)], _ contract: Correspondence.Contract
+  ) throws -> [Comparison] {
+    var differing: [Comparison] = []
+    for (use, a, b) in pairs {
       guard a.shape == b.shape else {
         // A transform that is not exact may change shapes; its values are what counts.
-        if correspondence.contract == .exact {
+        if contract == .exact {
           differing.append(Comparison(use, misfit: "\(a.shape) against \(b.shape)"))
         }
         continue
@@ -242,7 +227,7 @@ extension Verification {
         NDArray(shape: b.shape.extents, values: try b.floats()))
       differing.append(comparison)
     }
-    return (differing.sorted { $0.relative > $1.relative }, compared.count)
+    return differing.sorted { $0.relative > $1.relative }
   }
 
   /// The result's ids for the source's, where a transform renumbered them.

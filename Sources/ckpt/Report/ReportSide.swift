@@ -27,6 +27,7 @@ struct ReportSide {
     var json = info.json.rounded(digits: 7)
     json.set("name", .string(name))
     json.set("files", .number(info.checkpoint.files.count))
+    if let keras = info.keras { json.set("layers", .number(keras.layerCount)) }
     guard let model = info.model else { return json }
     json.set("layers", .number(model.architecture.appliedBlocks.count))
     json.set("token_rows", info.tokenRows.map { .number($0) } ?? .null)

@@ -19,16 +19,17 @@ struct ReportTensors {
 
   init(_ info: InfoReport) {
     let model = info.model
-    let canonical = model?.canonicalNames ?? [:]
+    let graph = info.keras?.model
+    let canonical = model?.canonicalNames ?? graph?.canonicalNames ?? [:]
     var orders: [String: Int] = [:]
-    for (order, weight) in (model?.weights ?? []).enumerated() {
+    for (order, weight) in (model?.weights ?? graph?.weights ?? []).enumerated() {
       for source in weight.sources { orders[source] = orders[source] ?? order }
     }
     var notes: [String: String] = [:]
     for entry in (model?.left ?? []) + (model?.redundant ?? []) {
       notes[entry.tensor.name] = entry.reason
     }
-    for tensor in model?.carried.flatMap(\.tensors) ?? [] {
+    for tensor in (model?.carried ?? graph?.carried ?? []).flatMap(\.tensors) {
       notes[tensor.name] = "no known meaning"
     }
     for (name, role) in info.composition.roles where role == .optimizer {

@@ -24,16 +24,21 @@ extension CheckpointDifference {
   ) throws(CheckpointError) {
     var notes: [String] = []
     var match = Match()
-    var models: (Model, Model)?
+    var models: (Meaning, Meaning)?
     if options.matching != .name {
       models = try CheckpointDifference.understood(
         first, second, isForced: options.matching == .meaning, notes: &notes)
     }
-    if let (a, b) = models {
+    switch models {
+    case (.family(let a), .family(let b))?:
       matching = .meaning
       match = Match(a, first.checkpoint, b, second.checkpoint)
       settings = try CheckpointDifference.settings(a, b)
-    } else {
+    case (.keras(let a), .keras(let b))?:
+      matching = .meaning
+      match = Match(a, first.checkpoint, b, second.checkpoint, notes: &notes)
+      settings = []
+    default:
       matching = .name
       match = Match(first.checkpoint, second.checkpoint)
       settings = []
@@ -108,12 +113,12 @@ extension CheckpointDifference {
   /// Both models, or `nil` where one is not understood.
   private static func understood(
     _ first: Opening, _ second: Opening, isForced: Bool, notes: inout [String]
-  ) throws(CheckpointError) -> (Model, Model)? {
-    var models: [Model] = []
+  ) throws(CheckpointError) -> (Meaning, Meaning)? {
+    var models: [Meaning] = []
     var unknown: [String] = []
     for opening in [first, second] {
       do throws(CheckpointError) {
-        models.append(try opening.model())
+        models.append(try opening.meaning())
       } catch {
         guard !isForced, error.kind != .usage else { throw error }
         if error.kind == .notRecognised {
@@ -130,7 +135,18 @@ extension CheckpointDifference {
       )
     }
     guard models.count == 2 else { return nil }
-    return (models[0], models[1])
+    switch (models[0], models[1]) {
+    case (.family, .family), (.keras, .keras): return (models[0], models[1])
+    // The one of a known family may describe its graph too.
+    case (.keras(let a), .family):
+      if second.hasKerasGraph { return (.keras(a), .keras(try second.keras())) }
+    case (.family, .keras(let b)):
+      if first.hasKerasGraph { return (.keras(try first.keras()), .keras(b)) }
+    }
+    let reason = "one is a model of a known family, the other a graph of layers"
+    guard !isForced else { throw CheckpointError(.unsupported, Place(), reason) }
+    notes.append("matched by name, because \(reason)")
+    return nil
   }
 
   /// What the two say differently of themselves.
@@ -153,11 +169,14 @@ extension CheckpointDifference {
 }
 
 extension CheckpointDifference.Side {
-  init(_ checkpoint: Checkpoint, _ model: Model?) {
+  init(_ checkpoint: Checkpoint, _ meaning: Meaning?) {
     path = checkpoint.path
     format = checkpoint.format
-    dialect = model?.dialect
-    family = model?.architecture.family
+    switch meaning {
+    case .family(let model)?: (dialect, family) = (model.dialect, model.architecture.family)
+    case .keras?: (dialect, family) = (KerasModel.dialect, nil)
+    case nil: (dialect, family) = (nil, nil)
+    }
     tensors = checkpoint.tensors.count
     parameters = checkpoint.elementCount
     bytes = checkpoint.byteCount
@@ -240,6 +259,34 @@ struct Match: Sendable {
     (redundantInFirst, redundantInSecond) = (redundant(a), redundant(b))
   }
 
+  /// By the variables of layers; by their order where only the names of layers differ, which count what was
+  /// built before.
+  init(
+    _ a: KerasModel, _ first: Checkpoint, _ b: KerasModel, _ second: Checkpoint,
+    notes: inout [String]
+  ) {
+    let mine = Match.weights(a.weights, first)
+    var theirs = Match.weights(b.weights, second)
+    if Set(a.weights.map(\.name)) != Set(b.weights.map(\.name)), Match.isSameButNames(a, b) {
+      for index in theirs.indices { theirs[index].entry.canonical = a.weights[index].name }
+      notes.append("layers have other names in the second; matched by their order")
+    }
+    match(mine, theirs, ground: .meaning, key: { $0.entry.canonical ?? "" })
+    func others(_ model: KerasModel) -> [Member] {
+      model.carried.flatMap(\.tensors).map { Member($0, isCarried: true) }
+    }
+    match(others(a), others(b), ground: .name, key: { Match.bare($0.entry.name) })
+  }
+
+  /// Whether two graphs list the same variables of the same shapes, whatever their layers are called.
+  private static func isSameButNames(_ a: KerasModel, _ b: KerasModel) -> Bool {
+    a.weights.count == b.weights.count
+      && zip(a.weights, b.weights).allSatisfy { mine, theirs in
+        mine.tensor.shape == theirs.tensor.shape
+          && mine.name.split(separator: ".").last == theirs.name.split(separator: ".").last
+      }
+  }
+
   /// Adds what two lists have in common to the pairs, and the rest to what only one has.
   private mutating func match(
     _ mine: [Member], _ theirs: [Member], ground: CheckpointDifference.Ground,
@@ -281,18 +328,24 @@ struct Match: Sendable {
 
   /// Canonical weights, each with the stored tensor that it is made of.
   private static func weights(_ model: Model, _ checkpoint: Checkpoint, byUse: Bool) -> [Member] {
-    let stored = Dictionary(checkpoint.tensors.map { ($0.name, $0) }) { first, _ in first }
+    guard byUse else { return weights(model.weights, checkpoint) }
     var uses: [String: [String]] = [:]
-    if byUse {
-      for (use, name) in model.architecture.uses(of: model.weights.map(\.name)) {
-        uses[name, default: []].append(use)
-      }
+    for (use, name) in model.architecture.uses(of: model.weights.map(\.name)) {
+      uses[name, default: []].append(use)
     }
-    return model.weights.flatMap { weight -> [Member] in
+    return weights(model.weights, checkpoint, uses: uses)
+  }
+
+  /// - Parameter uses: the names of the places where each weight is used, where it counts for each.
+  private static func weights(
+    _ weights: [Weight], _ checkpoint: Checkpoint, uses: [String: [String]]? = nil
+  ) -> [Member] {
+    let stored = Dictionary(checkpoint.tensors.map { ($0.name, $0) }) { first, _ in first }
+    return weights.flatMap { weight -> [Member] in
       let source = weight.sources.count == 1 ? stored[weight.sources[0]] : nil
       let name =
         weight.sources.isEmpty ? weight.name : weight.sources.joined(separator: " + ")
-      let names = byUse ? uses[weight.name] ?? [] : [weight.name]
+      let names = uses.map { $0[weight.name] ?? [] } ?? [weight.name]
       return names.sorted(by: Natural.less).map { canonical in
         var member = Member(weight.tensor)
         member.entry = .init(

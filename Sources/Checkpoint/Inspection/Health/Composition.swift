@@ -44,8 +44,10 @@ public struct Composition: Sendable {
     parts.reduce(0) { $0 + ($1.role == role ? $1.bytes : 0) }
   }
 
-  /// - Parameter model: what the tensors mean, where that is known; it may lack weights.
-  public init(_ checkpoint: Checkpoint, model: Model? = nil) {
+  /// - Parameters:
+  ///   - model: what the tensors mean, where that is known; it may lack weights.
+  ///   - keras: the same where a graph of layers tells it.
+  public init(_ checkpoint: Checkpoint, model: Model? = nil, keras: KerasModel? = nil) {
     var known: [String: (part: String, role: Role)] = [:]
     var blocks: [String: Set<String>] = [:]
     var inBlocks: [String: Int] = [:]
@@ -71,6 +73,15 @@ public struct Composition: Sendable {
           isCopy && !isBuffer ? ("tied copies", .copy) : ("buffers", .fixed)
       }
       for leftover in model.left { known[leftover.tensor.name] = ("another model", .trainable) }
+    }
+    if let keras {
+      let fixed = Set(keras.variables.filter { !$0.isTrainable }.map(\.name))
+      for weight in keras.weights {
+        let layer = keras.network.layerName(of: weight.name)
+        for source in weight.sources where known[source] == nil {
+          known[source] = (layer, fixed.contains(weight.name) ? .fixed : .trainable)
+        }
+      }
     }
     let outline = model == nil ? Outline(checkpoint) : nil
     let unnamed = Composition.unnamedState(checkpoint.tensors.map(\.name))

@@ -2,6 +2,9 @@
 public struct OperationLayer: KerasLayer {
   public static let classNames = ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"]
 
+  /// The names of operations, as they are looked up.
+  public static var operations: [String] { OperationTable.names }
+
   private let config: KerasConfig
   /// Its name in the file: `tf.math.add`, `keras.ops.Add`.
   public let name: String

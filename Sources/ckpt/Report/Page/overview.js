@@ -2,7 +2,7 @@
 // What it is, and where the bytes are.
 
 /** What a model is in a line: family, names, format. */
-const kindOf = model => [model.family || 'no known family', model.dialect ? `${model.dialect} names` : null, `${model.format} format`].filter(Boolean).join(' · ');
+const kindOf = model => [model.family || (model.keras ? `Keras ${model.keras.form} model` : 'no known family'), model.dialect && !model.keras ? `${model.dialect} names` : null, `${model.format} format`].filter(Boolean).join(' · ');
 
 function figures(entries) {
   return element('dl', {class: 'figures'}, entries.map(([name, value, note]) => element('div', {},
@@ -62,6 +62,13 @@ function partsTable(model) {
       element('td', {class: 'n'}, grouped(part.parameters)), element('td', {class: 'n'}, percent(part.parameters / whole)), element('td', {class: 'bar'}, shareBar(part.parameters / whole))))))];
 }
 
+/** Rows about a Keras graph. */
+function kerasFacts(keras) {
+  const ports = list => list.map(port => `${port.name} ${port.shape ? `(${port.shape.map(extent => extent === null ? 'None' : extent).join(', ')})` : ''}`).join(', ');
+  return [['Model', `${keras.form}, as Keras ${keras.version} writes it`], ['Inputs', ports(keras.inputs)], ['Outputs', ports(keras.outputs)],
+    ['Trainable', grouped(keras.trainable_parameters)], ['Non-trainable', grouped(keras.non_trainable_parameters)]];
+}
+
 /** Rows about the file. */
 function fileFacts(model) {
   const path = text => text ? element('span', {class: 'path'}, breakable(text)) : null;
@@ -69,7 +76,7 @@ function fileFacts(model) {
     ['Path', path(model.path)], ['Format', model.format], ['Written by', model.writer],
     ...Object.entries(model.facts || {}),
     ['Files', model.files > 1 ? grouped(model.files) : null],
-    ['Dialect', model.dialect], ['Family', model.family || `unknown: ${model.unknown || 'no names that are known'}`],
+    ...(model.keras ? kerasFacts(model.keras) : [['Dialect', model.dialect], ['Family', model.family || `unknown: ${model.unknown || 'no names that are known'}`]]),
     ['Heads', (model.heads || []).join(', ')], ['Options', (model.options || []).join('; ')],
     ...(model.tops || []).map(top => [`On top: ${top.name}`, top.meaning]),
     ['Configuration', path(model.config_file)], ['Vocabulary', path(model.vocab_file)],
@@ -183,7 +190,7 @@ function sizesSection() {
   const holder = element('div', {class: 'drawing', id: 'sizes-map'});
   const node = section('sizes', 'Sizes', data.change ? 'Where the bytes of the first are' : 'Where the bytes are', 'Each area is as large as what is stored. A click shows the tensors.', holder);
   const drawn = document.getElementById('architecture');
-  if (drawn) { const pair = element('div', {class: 'pair'}); drawn.before(pair); pair.append(drawn, node); }
+  if (drawn && data.model.diagram) { const pair = element('div', {class: 'pair'}); drawn.before(pair); pair.append(drawn, node); }
   onWidth(holder, width => {
     const isBeside = matchMedia('(min-width: 1200px)').matches && data.model.diagram;
     const height = Math.round(isBeside ? width * 1.25 : Math.max(240, Math.min(420, width * 0.36)));

@@ -42,6 +42,7 @@ setTheme(remembered() || (matchMedia('(prefers-color-scheme: dark)').matches ? '
 overviewHead();
 if (data.change) changeSections(); else { concernsSection(); overviewSection(); }
 diagramSection();
+graphSection();
 sizesSection();
 layersSection();
 headsSection();
