@@ -90,7 +90,7 @@ import Testing
 
   @Test(arguments: cases) func `computes what Keras computes`(_ example: Case) throws {
     // What the code of the case's Lambda layers does.
-    let lambdas = ["mean": "mean", "twice": "scale=2"]
+    let lambdas = ["mean": "mean", "twice": "scale=2", "unmasked": "identity"]
     let model = try KerasModel(example.byLayers, lambdas: lambdas)
     if let paths = example.byPaths {
       let stored = try KerasModel(paths, lambdas: lambdas)

@@ -16,6 +16,9 @@ public struct KerasConfig: Sendable {
     public var backend: String?
     /// Whether bert4keras built the model, whose `Embedding` is another class of the same name.
     public var isBert4keras = false
+    /// Whether layers that do not say it have channels first: Keras 1 writes it of some layers only, and
+    /// then means all.
+    public var isChannelsFirst = false
     /// What the user supplies for Lambda layers, by the layer's name.
     public var lambdas: [String: String]
 
@@ -235,6 +238,12 @@ public struct KerasConfig: Sendable {
     case let other?:
       throw wrong("data_format", .string(other), "channels_last or channels_first")
     }
+  }
+
+  /// The same for a class of which Keras 1 does not write it.
+  func isChannelsFirstAsOthers() throws(CheckpointError) -> Bool {
+    if json["data_format"] == nil, json["dim_ordering"] == nil { return context.isChannelsFirst }
+    return try isChannelsFirst()
   }
 
   /// A named activation; a missing one is the identity.

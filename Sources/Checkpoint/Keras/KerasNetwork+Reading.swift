@@ -19,11 +19,18 @@ extension KerasNetwork {
     }
     var context = given ?? KerasConfig.Context()
     if given == nil { context.version = KerasNetwork.version(json) }
+    if context.version == 1 { context.isChannelsFirst = KerasNetwork.hasChannelsFirst(config) }
     context.isBert4keras = (config["layers"]?.array ?? []).contains { layer in
       layer["class_name"]?.string == "MultiHeadAttention" && layer["config"]?["head_size"] != nil
         || layer["class_name"]?.string == "GatedAttentionUnit"
     }
     try self.init(className: className, config: config, context: context, json: json)
+  }
+
+  /// Whether any layer of Keras 1 says that channels come first.
+  private static func hasChannelsFirst(_ json: JSON) -> Bool {
+    if json["dim_ordering"]?.string == "th" { return true }
+    return (json.array ?? json.members?.map(\.value) ?? []).contains(where: hasChannelsFirst)
   }
 
   /// The major version by which a configuration was written.

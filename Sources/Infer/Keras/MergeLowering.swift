@@ -21,12 +21,59 @@ extension MergeLayer: LoweredLayer {
       case .maximum: .maximum
       case .minimum: .minimum
       }
+    let masks = inputs.map(\.mask)
+    if joinsMasks, [.multiply, .maximum, .minimum].contains(kind),
+      masks.contains(where: { $0 != nil }),
+      inputs.allSatisfy({ builder.shape($0.id).count == 3 })
+    {
+      return [try masked(function, operands, masks, &builder)]
+    }
     var result = operands[0]
     for operand in operands.dropFirst() { result = try builder.binary(function, result, operand) }
     if kind == .average {
       result = try builder.binary(.divide, result, builder.constant(Double(operands.count)))
     }
-    return [KerasValue(result, mask: try mask(inputs.map(\.mask), &builder))]
+    return [KerasValue(result, mask: try mask(masks, &builder))]
+  }
+
+  /// Keras 3 lets elements that do not count change neither a product nor an extreme: they are 1, or what the
+  /// other operand has.
+  private func masked(
+    _ function: Binary.Function, _ operands: [Graph.ID], _ masks: [Graph.ID?],
+    _ builder: inout KerasBuilder
+  ) throws -> KerasValue {
+    let joined = try mask(masks, &builder)
+    func column(_ mask: Graph.ID) throws -> Graph.ID {
+      try builder.reshape(mask, builder.shape(mask) + [1])
+    }
+    if kind == .multiply {
+      var product: Graph.ID?
+      for (operand, mask) in zip(operands, masks) {
+        var factor = operand
+        if let mask {
+          factor = try builder.apply(Select(), column(mask), operand, builder.constant(1))
+        }
+        product = try product.map { try builder.binary(.multiply, $0, factor) } ?? factor
+      }
+      var result = product ?? operands[0]
+      if let joined {
+        result = try builder.apply(Select(), column(joined), result, builder.constant(0))
+      }
+      return KerasValue(result, mask: joined)
+    }
+    var (result, known) = (operands[0], masks[0])
+    for (operand, mask) in zip(operands, masks).dropFirst() {
+      var other = operand
+      if let mask { other = try builder.apply(Select(), column(mask), other, result) }
+      if let known { result = try builder.apply(Select(), column(known), result, other) }
+      if let mask, let last = known {
+        known = try builder.binary(.or, last, mask)
+      } else {
+        known = nil
+      }
+      result = try builder.binary(function, result, other)
+    }
+    return KerasValue(result, mask: joined)
   }
 
   private func mask(_ masks: [Graph.ID?], _ builder: inout KerasBuilder) throws -> Graph.ID? {

@@ -100,4 +100,20 @@ public struct TrainedActivationLayer: KerasLayer {
       }
     return KerasVariable.numbered(names.map { KerasVariable($0, shape) })
   }
+
+  /// Keras 1 does not write which axes are shared; what is stored says it.
+  public func adapted(
+    _ stored: [Tensor], to variables: [KerasVariable]
+  ) throws(CheckpointError) -> [Weight]? {
+    guard stored.count == variables.count else { return nil }
+    var weights: [Weight] = []
+    for (tensor, variable) in zip(stored, variables) {
+      let extents = tensor.shape.extents
+      guard extents.count == variable.shape.count,
+        zip(extents, variable.shape).allSatisfy({ $0 == $1 || $0 == 1 })
+      else { return nil }
+      weights.append(Weight(variable.name, tensor, sources: [tensor.name]))
+    }
+    return weights
+  }
 }
