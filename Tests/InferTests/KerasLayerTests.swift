@@ -76,7 +76,8 @@ import Testing
         inputs: Dictionary(
           (json["inputs"]?.array ?? []).compactMap(\.string).compactMap { input in
             array("\(name)/inputs/\(input)").map { (input, $0) }
-          }) { first, _ in first },
+          }
+        ) { first, _ in first },
         outputs: (0..<count("outputs")).compactMap { array("\(name)/outputs/\($0)") })
     }
   }
@@ -123,7 +124,8 @@ import Testing
       let error = difference(got[name], expected.converted(to: Double.self))
       let said = example.json["tolerance"]?[name]?.double ?? 0
       #expect(error <= max(1e-5, 4 * own, said), "\(name): \(error)")
-      let judge = difference(judged[name]?.converted(to: Float.self), expected.converted(to: Double.self))
+      let judge = difference(
+        judged[name]?.converted(to: Float.self), expected.converted(to: Double.self))
       #expect(judge <= max(2e-6, 2 * own, said), "\(name) in Float64: \(judge)")
     }
   }
