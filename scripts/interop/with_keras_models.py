@@ -100,7 +100,7 @@ def save(model, form, *parts):
     path = place(*parts, 'own.' + form)
     if form == 'weights.h5':
         model.save_weights(path)
-        path.with_name('own.config.json').write_text(model.to_json())
+        path.with_name('own.weights.config.json').write_text(model.to_json())
     else:
         model.save(path)
     return path
@@ -130,6 +130,8 @@ def check_forms(name):
     wanted, worst, count = predict(model, arrays), 0, 0
     loadable = {form: loads(save(model, form, 'keras-models', name, str(VERSION), 'own')) for form in FORMS}
     for source in FORMS:
+        if not loadable[source]:
+            continue
         own = save(model, source, 'keras-models', name, str(VERSION), source.replace('.', '-'))
         for target in FORMS:
             out = own.with_name('to.' + target)
