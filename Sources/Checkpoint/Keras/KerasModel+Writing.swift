@@ -86,6 +86,15 @@ private struct KerasWriter {
     if isTouched { try model.network.sort() }
     result = KerasSpelling(model: model, checkpoint: Checkpoint())
     document = model.network.document
+    if target.isWhole, !target.isArchive, model.network.context.version == 3,
+      let operation = model.network.layers.first(where: {
+        $0.className.hasPrefix(KerasNetwork.operationPrefix)
+      })
+    {
+      result.remarks.append(
+        "Keras 3 does not load HDF5 files with operations in the graph (\(operation.name)); .keras it does"
+      )
+    }
     // An archive of tf.keras 2.13 to 2.15 stays one of these.
     if target.isArchive, model.network.context.version < 3,
       source.checkpoint.format != Keras().name

@@ -127,10 +127,16 @@ extension KerasNetwork {
       gone.formUnion(["kernel_initializer", "kernel_regularizer", "kernel_constraint"])
     }
     config = .object((config.members ?? []).filter { !gone.contains($0.key) })
+    if className == "BatchNormalization", let axes = config["axis"]?.array, axes.count == 1 {
+      config.set("axis", axes[0])
+    }
     for key in ["layer", "backward_layer", "cell"] {
-      if let inner = config[key], inner["class_name"] != nil {
-        config.set(key, try translated(inner, name))
-      }
+      guard let inner = config[key], inner["class_name"] != nil else { continue }
+      var wrapped = try translated(inner, name)
+      // Wrapped layers are read by their module.
+      wrapped.set("module", inner["module"] ?? .string("keras.layers"))
+      wrapped.set("registered_name", inner["registered_name"] ?? .null)
+      config.set(key, wrapped)
     }
     members.removeAll { $0.key == "config" }
     members.append(.init("config", config))
