@@ -90,6 +90,33 @@ import Testing
     }
   }
 
+  @Test func `a model without weights leads to every form`() throws {
+    let folder = try TemporaryFolder()
+    let graph = """
+      {"class_name": "Functional", "config": {"name": "m", "layers": [
+      {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 3], "name": "a"},
+       "name": "a", "inbound_nodes": []},
+      {"class_name": "Activation", "config": {"name": "b", "activation": "tanh"}, "name": "b",
+       "inbound_nodes": [[["a", 0, 0, {}]]]}],
+      "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]]}, "keras_version": "2.15.0"}
+      """
+    try folder.file("own.json", Array(graph.utf8))
+    let output = Output(overwrite: true, inputs: [])
+    try Safetensors().write(
+      Checkpoint(groups: [Group(name: "", tensors: [])]), to: folder.file("own.safetensors"),
+      in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    let (archive, whole) = (folder.file("one.keras"), folder.file("two.h5"))
+    let made = try Command.convert(folder.file("own.safetensors"), to: archive, ["--to", "keras"])
+    #expect(made.code == 0, "\(made.errors)")
+    #expect(try Command.convert(archive, to: whole).code == 0)
+    // Keras looks for the group, and for the list in it.
+    let read = try KerasHDF5().read(Probe(whole))
+    #expect(read.attributes.contains { $0.name == "model_weights@layer_names" })
+    let same = try Command.run("verify", archive, whole, "--json")
+    #expect(same.code == 0 && same.json?["verdict"]?.string == "identical", "\(same.errors)")
+  }
+
   @Test func `an archive has the members, names and references of Keras 3`() throws {
     let folder = try TemporaryFolder()
     let made = folder.file("one.keras")

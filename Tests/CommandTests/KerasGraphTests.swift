@@ -1,4 +1,5 @@
 import Checkpoint
+import Foundation
 import TestSupport
 import Testing
 
@@ -30,7 +31,10 @@ import Testing
     """
 
   /// The model as a weights file with its configuration beside it.
-  static func write(_ folder: TemporaryFolder, _ name: String, scale: Float = 1) throws -> String {
+  static func write(
+    _ folder: TemporaryFolder, _ name: String, scale: Float = 1, graph: String = nested,
+    more: [(String, [Int])] = []
+  ) throws -> String {
     var tensors: [Tensor] = []
     for (path, shape) in [
       ("layers/sequential/layers/dense/vars/0", [6, 5]),
@@ -38,7 +42,7 @@ import Testing
       ("layers/sequential/layers/dense_1/vars/0", [5, 4]),
       ("layers/sequential/layers/dense_1/vars/1", [4]), ("layers/dense/vars/0", [4, 3]),
       ("layers/dense/vars/1", [3]), ("layers/mystery/vars/0", [4, 2]),
-    ] {
+    ] + more {
       let count = shape.reduce(1, *)
       tensors.append(
         Tensor(
@@ -47,7 +51,7 @@ import Testing
             scale * (Float($0) * 0.37 - 1).truncatingRemainder(dividingBy: 1)
           }))
     }
-    try folder.file("\(name).json", Array(nested.utf8))
+    try folder.file("\(name).json", Array(graph.utf8))
     let output = Output(overwrite: true, inputs: [])
     try Safetensors().write(
       Checkpoint(groups: [Group(name: "", tensors: tensors)]),
@@ -85,6 +89,65 @@ import Testing
     #expect(rows[6]["connected_to"]?.array?.first?.array?.first?["call"]?.int == 1)
     #expect(rows[5]["trainable_parameters"]?.int == 0 && rows[5]["parameters"]?.int == 15)
     #expect(json["composition"]?["roles"]?["fixed"]?.int == 15)
+  }
+
+  @Test func `what is stored behind an unknown layer is counted`() throws {
+    let folder = try TemporaryFolder()
+    let behind = [("layers/dense_1/vars/0", [2, 2]), ("layers/dense_1/vars/1", [2])]
+    let path = try Self.write(folder, "m", more: behind)
+    let keras = try #require(try Command.run("info", path, "--json").json?["keras"])
+    let row = try #require(keras["layers"]?.array?.last)
+    #expect(row["path"]?.string == "behind" && row["parameters"]?.int == 6)
+    #expect(keras["total_parameters"]?.int == 88 && keras["trainable_parameters"]?.int == 73)
+  }
+
+  @Test func `weights that no shape leads to are refused`() throws {
+    let folder = try TemporaryFolder()
+    let graph = Self.nested.replacingOccurrences(
+      of: #""batch_input_shape": [null, 6]"#, with: #""batch_input_shape": "x""#)
+    let path = try Self.write(folder, "m", graph: graph)
+    let inputs = folder.file("in.npz")
+    let rows = ["a", "b"].map { Samples.tensor($0, .f32, [2, 6], seed: 1) }
+    let output = Output(overwrite: true, inputs: [])
+    try NPZ().write(
+      Checkpoint(groups: [Group(name: "", tensors: rows)]), to: inputs, in: output,
+      options: WriteOptions())
+    try output.commit(durable: false)
+    let run = try Command.run("run", path, "--inputs", inputs, "--outputs", folder.file("o.npz"))
+    #expect(run.code == 2 && run.errors.contains("--set input_shape"), "\(run.code) \(run.errors)")
+  }
+
+  @Test func `what a layer cannot be called with is refused with its name`() throws {
+    let folder = try TemporaryFolder()
+    let graph = """
+      {"class_name": "Functional", "config": {"name": "m", "layers": [
+      {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 4, 1], "name": "a"},
+       "name": "a", "inbound_nodes": []},
+      {"class_name": "SimpleRNN", "config": {"name": "b", "units": 1}, "name": "b",
+       "inbound_nodes": [[["a", 0, 0, {}], ["a", 0, 0, {}]]]}],
+      "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]]}, "keras_version": "2.15.0"}
+      """
+    try folder.file("m.json", Array(graph.utf8))
+    let output = Output(overwrite: true, inputs: [])
+    let paths: [(String, [Int])] = [
+      ("layers/simple_rnn/cell/vars/0", [1, 1]), ("layers/simple_rnn/cell/vars/1", [1, 1]),
+      ("layers/simple_rnn/cell/vars/2", [1]),
+    ]
+    try Safetensors().write(
+      Checkpoint(groups: [
+        Group(name: "", tensors: paths.map { Samples.tensor($0, .f32, Shape($1), seed: 1) })
+      ]), to: folder.file("m.safetensors"), in: output, options: WriteOptions())
+    try NPZ().write(
+      Checkpoint(groups: [
+        Group(name: "", tensors: [Samples.tensor("a", .f32, [2, 4, 1], seed: 1)])
+      ]),
+      to: folder.file("in.npz"), in: output, options: WriteOptions())
+    try output.commit(durable: false)
+    let run = try Command.run(
+      "run", folder.file("m.safetensors"), "--inputs", folder.file("in.npz"), "--outputs",
+      folder.file("o.npz"))
+    #expect(
+      run.code == 2 && run.errors.contains("layer b (SimpleRNN)"), "\(run.code) \(run.errors)")
   }
 
   @Test func `ls, show and diff go by layers`() throws {

@@ -26,7 +26,11 @@ extension KerasModel {
 
   /// Whether tensors are named by the places of variables in objects, as Keras 3 names them.
   static func storesPaths(_ checkpoint: Checkpoint) -> Bool {
-    checkpoint.tensors.contains { tensor in
+    // A model without weights still has their groups.
+    guard !checkpoint.tensors.isEmpty else {
+      return checkpoint.groups.contains { $0.name == "layers" || $0.name.hasPrefix("layers/") }
+    }
+    return checkpoint.tensors.contains { tensor in
       ([tensor.name] + tensor.aliases).contains { name in
         (name.hasPrefix("layers/") || name.hasPrefix(earlyPlace)) && name.contains("/vars/")
       }

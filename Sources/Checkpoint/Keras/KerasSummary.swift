@@ -12,8 +12,8 @@ public struct KerasSummary: Sendable {
     public var outputs: [KerasShape]
     /// What each of its applications takes.
     public var calls: [[KerasTensor]]
-    /// Numbers in its variables; of a layer of an unknown class those stored under its name, `nil`
-    /// where that cannot be told.
+    /// Numbers in its variables; of a layer of an unknown class, or behind one, those stored under its
+    /// name; `nil` where that cannot be told.
     public var parameters: Int?
     /// Those of them that training changes; all of a layer of an unknown class that is not frozen.
     public var trainable: Int
@@ -78,8 +78,10 @@ public struct KerasSummary: Sendable {
       let own = variables[layer.name] ?? []
       var count: Int? = own.reduce(0) { $0 + KerasSummary.count($1) }
       var trained = own.reduce(0) { $0 + ($1.isTrainable ? KerasSummary.count($1) : 0) }
-      if layer.description == nil {
+      if variables[layer.name] == nil {
+        // What an unknown layer hands on has no shape, and so have variables none behind it.
         count = KerasSummary.stored(layer.name, place, isInner: !path.isEmpty, carried)
+        if layer.description != nil { count = count ?? 0 }
         trained = count ?? 0
       }
       var outputs: [KerasShape] = []

@@ -29,11 +29,15 @@ struct KerasBuilder {
 
   /// A variable of the layer that is lowered, by its name there: `kernel`, `forward.kernel`.
   ///
-  /// - Throws: ``InferError`` where the file had none.
+  /// - Throws: ``InferError`` where none was bound: variables are known only where the configuration tells
+  ///   what the layer takes.
   mutating func weight(_ name: String) throws(InferError) -> Graph.ID {
     let canonical = (path + [name]).joined(separator: ".")
     guard let shape = shapes[canonical] else {
-      throw InferError(.graph, canonical, "the model has no such weight")
+      throw InferError(
+        .input, canonical,
+        "no stored tensor was bound to it: the configuration does not tell what its layer takes",
+        hint: "say the shape of the model's input: --set input_shape=[INPUT:]None,28,28,1")
     }
     return try graph.weight(canonical, shape)
   }
@@ -98,8 +102,7 @@ struct KerasBuilder {
         }
         return results
       } catch {
-        stops.append(
-          (path.joined(separator: "."), (error as? CheckpointError)?.at(layer.site) ?? error))
+        stops.append((path.joined(separator: "."), layer.located(error)))
         return nil
       }
     }
@@ -116,4 +119,17 @@ struct KerasBuilder {
 extension KerasNetwork.Layer {
   /// Where it is, for errors.
   var site: Place { Place(member: "layer \(name) (\(className))") }
+
+  /// An error of its lowering with its place. What an op refuses is the file's fault here: sizes and what
+  /// a layer is called with come from the configuration.
+  fileprivate func located(_ error: any Error) -> any Error {
+    switch error {
+    case let error as CheckpointError: error.at(site)
+    case let error as InferError where error.kind == .graph:
+      CheckpointError(
+        .mismatch, site, error.value.isEmpty ? error.reason : "\(error.value): \(error.reason)",
+        hint: error.hint)
+    default: error
+    }
+  }
 }
