@@ -14,9 +14,13 @@ extension Runnable {
 
   /// Prepares the graph for running.
   ///
-  /// - Parameter names: outputs and inner values that runs return.
-  public func session(returning names: [String], threads: Int? = nil) throws -> Session {
-    try Session(graph, outputs: names, threads: threads) { try weight($0) }
+  /// - Parameters:
+  ///   - names: outputs and inner values that runs return.
+  ///   - other: a session of the same weights, which are then in memory once.
+  public func session(
+    returning names: [String], threads: Int? = nil, sharing other: Session? = nil
+  ) throws -> Session {
+    try Session(graph, outputs: names, threads: threads, sharing: other) { try weight($0) }
   }
 
   /// Runs the plain reference in a precision.

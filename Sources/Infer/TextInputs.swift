@@ -97,8 +97,12 @@ public struct TextInputs: Sendable {
   }
 
   /// Rows of ids of different lengths, padded to the longest.
-  public init(rows: [(tokens: [Int32], segments: [Int32])], padding: Int32 = 0) {
-    let length = max(rows.map(\.tokens.count).max() ?? 0, 1)
+  ///
+  /// - Parameter length: how long rows are at least.
+  public init(
+    rows: [(tokens: [Int32], segments: [Int32])], padding: Int32 = 0, length least: Int? = nil
+  ) {
+    let length = max(rows.map(\.tokens.count).max() ?? 0, least ?? 1, 1)
     var segments = NDArray<Float>(zeros: [rows.count, length])
     var tokens = NDArray(
       shape: segments.shape, values: segments.values.map { _ in Float(padding) })
@@ -157,6 +161,14 @@ public struct TextInputs: Sendable {
           }
           return (name, NDArray(shape: shape, values: values))
         }))
+  }
+
+  /// What an input of a user's graph takes by its name, where that tells it.
+  static func input(called name: String) -> String? {
+    let lowered = name.lowercased()
+    return Kind.spelled(name, among: [Input.tokens])?.input
+      ?? (lowered.contains("token")
+        ? Input.tokens : lowered.contains("segment") ? Input.segments : nil)
   }
 
   /// An input of graphs and what frameworks call it.

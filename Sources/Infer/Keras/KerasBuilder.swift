@@ -113,7 +113,11 @@ struct KerasBuilder {
     graph.input(name, shape.map { .fixed($0) })
   }
 
-  mutating func output(_ name: String, _ id: Graph.ID) { graph.output(name, id) }
+  /// Lets a value leave; what a softmax or a sigmoid on top takes can be asked for as `NAME.logits`.
+  mutating func output(_ name: String, _ id: Graph.ID) {
+    graph.output(name, id)
+    if let logits = graph.logits(of: id) { graph.name(logits.value, name + Graph.logitsSuffix) }
+  }
 }
 
 extension KerasNetwork.Layer {

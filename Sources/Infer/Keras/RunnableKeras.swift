@@ -6,6 +6,8 @@ public struct RunnableKeras: Runnable {
   public let graph: Graph
   /// Layers at which it ends, and why.
   public let stops: [(layer: String, error: any Error)]
+  /// Outputs that know which of their positions count: a mask came with them all the way.
+  let maskedOutputs: Set<String>
   private let weights: [String: Tensor]
 
   /// - Parameter shapes: the extents of every input, by the name of its layer.
@@ -22,10 +24,13 @@ public struct RunnableKeras: Runnable {
       values[tensor] = KerasValue(builder.input(tensor.layer, shape))
     }
     values = builder.lower(model.network, values)
+    var masked: Set<String> = []
     for (name, tensor) in zip(model.network.outputNames, model.network.outputs) {
-      if let value = values[tensor] { builder.output(name, value.id) }
+      guard let value = values[tensor] else { continue }
+      builder.output(name, value.id)
+      if value.mask != nil { masked.insert(name) }
     }
-    (graph, stops) = (builder.graph, builder.stops)
+    (graph, stops, maskedOutputs) = (builder.graph, builder.stops, masked)
     weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
   }
 
@@ -49,6 +54,7 @@ public struct RunnableKeras: Runnable {
 
   private init(_ other: RunnableKeras, _ weights: [String: Tensor]) {
     (model, graph, stops) = (other.model, other.graph, other.stops)
+    maskedOutputs = other.maskedOutputs
     self.weights = weights
   }
 }

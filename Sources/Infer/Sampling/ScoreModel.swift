@@ -83,10 +83,8 @@ public final class NetworkScore: ScoreModel {
   public let input: String
   public let noiseInput: String?
   private let output: String
-  private let model: KerasModel
   private let noiseRank: Int
-  private let threads: Int?
-  private var sessions: [Int: Session] = [:]
+  private let sessions: KerasSessions
 
   /// - Parameters:
   ///   - noiseInput: the name of the input that takes the level; `nil` for one that has the shape of a number.
@@ -96,7 +94,7 @@ public final class NetworkScore: ScoreModel {
     _ model: KerasModel, _ kind: Kind, noiseInput named: String? = nil, form: Form = .sigma,
     threads: Int? = nil
   ) throws {
-    (self.model, self.kind, self.form, self.threads) = (model, kind, form, threads)
+    (self.kind, self.form) = (kind, form)
     let network = model.network
     let stated = model.inputShapes
     let names = network.inputs.map(\.layer)
@@ -133,8 +131,9 @@ public final class NetworkScore: ScoreModel {
     noiseInput = levels.first?.layer
     noiseRank = levels.first.flatMap { stated[$0]?.rank } ?? 2
     // Of several outputs the one that is like its input.
-    let runnable = try NetworkScore.runnable(
-      model, input, extents, noiseInput, noiseRank, rows: 2)
+    var shapes = [input: [2] + extents]
+    if let noiseInput { shapes[noiseInput] = [2] + Array(repeating: 1, count: noiseRank - 1) }
+    let runnable = try RunnableKeras(model, inputs: shapes)
     if let obstacle = runnable.obstacle { throw obstacle }
     let fitting = runnable.graph.outputs.filter { output in
       runnable.graph[output.value].shape.map { $0.extent(Extents()) } == [2] + extents
@@ -146,15 +145,7 @@ public final class NetworkScore: ScoreModel {
           + "\(fitting.count) among \(runnable.outputNames.joined(separator: ", "))")
     }
     self.output = output.name
-  }
-
-  private static func runnable(
-    _ model: KerasModel, _ input: String, _ sample: [Int], _ noise: String?, _ noiseRank: Int,
-    rows: Int
-  ) throws -> RunnableKeras {
-    var shapes = [input: [rows] + sample]
-    if let noise { shapes[noise] = [rows] + Array(repeating: 1, count: noiseRank - 1) }
-    return try RunnableKeras(model, inputs: shapes)
+    sessions = KerasSessions(model, returning: [output.name], threads: threads)
   }
 
   /// What the network returns for samples of a level.
@@ -162,22 +153,13 @@ public final class NetworkScore: ScoreModel {
     _ x: NDArray<Float>, at level: NoiseLevel
   ) throws -> NDArray<Float> {
     let rows = x.shape.first ?? 0
-    let session: Session
-    if let known = sessions[rows] {
-      session = known
-    } else {
-      session = try NetworkScore.runnable(
-        model, input, sampleShape, noiseInput, noiseRank, rows: rows
-      ).session(returning: [output], threads: threads)
-      sessions[rows] = session
-    }
     var inputs = [input: x]
     if let noiseInput {
       inputs[noiseInput] = NDArray(
         shape: [rows] + Array(repeating: 1, count: noiseRank - 1),
         values: Array(repeating: form.value(level), count: rows))
     }
-    guard let result = try session.run(inputs)[output] else {
+    guard let result = try sessions.run(inputs)[output] else {
       throw InferError(.graph, output, "was not computed")
     }
     return result

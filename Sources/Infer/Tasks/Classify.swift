@@ -48,19 +48,20 @@ public struct Classify: TextTask {
   }
 
   public let prepare: @Sendable (TaskInput) throws -> Encoding
-  private let session: Session
+  private let session: TextSession
   private let head: SequenceHead
   private let activation: SequenceHead.Activation
   private let names: [String]
   private let threshold: Double
-  private let padding: Int32?
+
+  public var mixesLengths: Bool { session.mixesLengths }
 
   /// - Parameters:
   ///   - activation: instead of what the head has.
   ///   - names: the labels' names, as many as the head is wide.
   ///   - threshold: between 0 and 1; from there on a label holds, where each does or not.
   public init(
-    _ model: RunnableModel, _ tokenization: Tokenization, head: SequenceHead,
+    _ model: any TextModel, _ tokenization: Tokenization, head: SequenceHead,
     activation: SequenceHead.Activation? = nil, names: [String], threshold: Double = 0.5,
     threads: Int? = nil
   ) throws {
@@ -68,16 +69,15 @@ public struct Classify: TextTask {
     self.activation = activation ?? head.activation
     self.names = names
     self.threshold = threshold
-    padding = tokenization.tokenizer.special.padding
-    session = try model.session(returning: [head.value], threads: threads)
+    session = try model.texts(
+      returning: [head.value], padding: tokenization.tokenizer.special.padding, threads: threads)
     prepare = { try tokenization.encoding($0.text, pair: $0.pair) }
   }
 
   public func length(_ prepared: Encoding) -> Int { prepared.count }
 
   public func answers(_ batch: [Encoding]) throws -> [Answer] {
-    guard let logits = try session.run(TextInputs(batch, padding: padding).arrays)[head.value]
-    else { return [] }
+    guard let logits = try session.run(batch)[head.value] else { return [] }
     return batch.indices.map { row in
       let row = logits.vector(row)
       let total = Logits.logarithmOfSum(row)

@@ -70,9 +70,9 @@ public struct SequenceHead: Sendable, Equatable {
   ///
   /// - Throws: ``InferError`` when there is none, or more than one to choose from.
   public static func named(
-    _ name: String?, of model: RunnableModel, problem: String?
-  ) throws(InferError) -> SequenceHead {
-    let all = all(of: model, problem: problem)
+    _ name: String?, of model: any TextModel, problem: String?
+  ) throws -> SequenceHead {
+    let all = try model.sequenceHeads(problem: problem)
     let names = all.map(\.name).joined(separator: ", ")
     if let name {
       guard let head = all.first(where: { $0.name == name }) else {

@@ -36,9 +36,10 @@ public struct Tag: TextTask {
   public let prepare: @Sendable (TaskInput) throws -> Prepared
   /// What is done with a text's scores.
   public let reading: Reading
-  private let session: Session
-  private let padding: Int32?
+  private let session: TextSession
   private let value: String
+
+  public var mixesLengths: Bool { session.mixesLengths }
 
   /// From scores to an answer: the part that needs no session, on any thread.
   public struct Reading: Sendable {
@@ -67,24 +68,25 @@ public struct Tag: TextTask {
   }
 
   /// - Parameters:
-  ///   - layer: the layer on top whose scores are decoded, ``layer(of:)``.
+  ///   - labelling: the layer whose scores are decoded.
   ///   - decoder: how.
   ///   - labels: a name for each label.
   /// - Throws: ``InferError`` when the numbers of labels differ.
   public init(
-    _ model: RunnableModel, _ tokenization: Tokenization, layer: TopLayer, decoder: LabelDecoder,
-    labels: [String], scheme: LabelScheme, options: Options = Options(), threads: Int? = nil
+    _ model: any TextModel, _ tokenization: Tokenization, labelling: Labelling,
+    decoder: LabelDecoder, labels: [String], scheme: LabelScheme, options: Options = Options(),
+    threads: Int? = nil
   ) throws {
-    guard labels.count == layer.outputSize, decoder.labels == layer.outputSize else {
+    guard labels.count == labelling.size, decoder.labels == labelling.size else {
       throw InferError(
-        .input, "labels", "are \(labels.count); \(layer.name) has \(layer.outputSize)")
+        .input, "labels", "are \(labels.count); \(labelling.name) has \(labelling.size)")
     }
     reading = Reading(
       decoder: decoder, labels: labels, scheme: scheme, options: options,
       tokenization: tokenization)
-    padding = tokenization.tokenizer.special.padding
-    value = try Tag.value(of: layer, model)
-    session = try model.session(returning: [value], threads: threads)
+    value = labelling.value
+    session = try model.texts(
+      returning: [value], padding: tokenization.tokenizer.special.padding, threads: threads)
     prepare = { try Prepared($0, tokenization) }
   }
 
@@ -147,8 +149,7 @@ public struct Tag: TextTask {
   }
 
   /// The value that holds the layer's scores before any softmax.
-  private static func value(of layer: TopLayer, _ model: RunnableModel) throws(InferError) -> String
-  {
+  static func value(of layer: TopLayer, _ model: RunnableModel) throws(InferError) -> String {
     let candidates =
       switch layer.kind {
       case .crf: ["crf_emissions"]
@@ -166,14 +167,16 @@ public struct Tag: TextTask {
   public func ids(_ prepared: Prepared) -> [[Int32]] { [prepared.encoding.ids] }
 
   public func answers(_ batch: [Prepared]) throws -> [Answer] {
-    let inputs = TextInputs(batch.map(\.encoding), padding: padding)
-    guard let scores = try session.run(inputs.arrays)[value] else { return [] }
+    guard let scores = try session.run(batch.map(\.encoding))[value] else { return [] }
     let width = reading.labels.count
-    guard scores.shape.count == 3, scores.shape[2] == width else {
+    let row = scores.values.count / max(batch.count, 1)
+    // A layer for each step may see them all in a row.
+    guard scores.shape.last == width, row * batch.count == scores.values.count,
+      batch.allSatisfy({ $0.encoding.count * width <= row })
+    else {
       throw InferError(
         .input, value, "has the shape \(scores.shape); expected [texts, tokens, \(width)]")
     }
-    let row = scores.shape[1] * width
     let reading = reading
     return try Parallel.map(batch.count, with: {}) { index, _ throws(CheckpointError) in
       reading.answer(batch[index], scores.values[(index * row)..<((index + 1) * row)])

@@ -95,6 +95,7 @@ public struct TaskRun<Task: TextTask> {
       // The longest one stands last, and all are padded to it.
       var end = start + 1
       while end < ready.count, end - start < batch ?? .max,
+        task.mixesLengths || ready[end].2 == ready[start].2,
         (end + 1 - start) * ready[end].2 <= task.batchTokens
       {
         end += 1

@@ -19,12 +19,16 @@ public protocol TextTask {
   /// How many tokens, padding among them, are answered together at most; a longer text alone.
   var batchTokens: Int { get }
 
+  /// Whether texts of different lengths may be answered together.
+  var mixesLengths: Bool { get }
+
   /// The answers to a batch, in its order.
   mutating func answers(_ batch: [Prepared]) throws -> [Answer]
 }
 
 extension TextTask {
   public var batchTokens: Int { TaskBatch.tokens }
+  public var mixesLengths: Bool { true }
   public func ids(_ prepared: Prepared) -> [[Int32]] { [] }
 }
 

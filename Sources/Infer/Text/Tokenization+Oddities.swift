@@ -6,13 +6,11 @@ extension Tokenization {
     let configuration = model.architecture.configuration
     var oddities: [String] = []
     func expect(_ id: Int32?, _ name: String, _ expected: Int, _ source: String) {
-      guard let id, Int(id) != expected else { return }
-      oddities.append(
-        "\(name) is id \(id) in the vocabulary, and \(expected) \(source); is it this model's?")
+      oddities += Tokenization.oddity(id, name, expected, source)
     }
     switch configuration.padding {
     case .tokenZero, .tokenOrSegmentZero, .everyTokenZero:
-      expect(special.padding, "the padding token", 0, "to the model")
+      oddities += padding(of: special)
     case .attentionMask:
       if let stated = model.configuration?["pad_token_id"]?.int {
         expect(special.padding, "the padding token", stated, "in the configuration")
@@ -28,5 +26,17 @@ extension Tokenization {
       }
     }
     return oddities
+  }
+
+  /// The same where 0 is padding to the model.
+  static func padding(of special: SpecialTokens) -> [String] {
+    oddity(special.padding, "the padding token", 0, "to the model")
+  }
+
+  private static func oddity(
+    _ id: Int32?, _ name: String, _ expected: Int, _ source: String
+  ) -> [String] {
+    guard let id, Int(id) != expected else { return [] }
+    return ["\(name) is id \(id) in the vocabulary, and \(expected) \(source); is it this model's?"]
   }
 }

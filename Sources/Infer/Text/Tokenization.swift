@@ -4,7 +4,7 @@ public import Checkpoint
 public struct Tokenization: Sendable {
   public let tokenizer: any Tokenizer
   /// What is odd about the vocabulary.
-  public let warnings: [String]
+  public private(set) var warnings: [String]
   /// The most tokens that a text may have; `nil` for any number.
   public let limit: Int?
   /// What becomes of a text that is longer.
@@ -30,31 +30,64 @@ public struct Tokenization: Sendable {
     _ source: TokenizerSource, model: Model, kind: String? = nil, maxLength: Int? = nil,
     long: LongText = .error
   ) throws {
-    let kind: any TokenizerKind =
-      if let kind {
-        try TokenizerKindRegistry.named(kind)
-      } else {
-        try TokenizerKindRegistry.kind(
-          source, dialect: model.dialect, family: model.architecture.family)
-      }
-    tokenizer = try kind.tokenizer(source)
     var configuration = model.architecture.configuration
     Tokenization.extend(&configuration, long)
-    let rows = configuration.vocabularySize
-    guard tokenizer.idCount <= rows else {
+    try self.init(
+      Tokenization.tokenizer(
+        source, kind, dialect: model.dialect, family: model.architecture.family),
+      source, rows: configuration.vocabularySize,
+      reach: configuration.positions > 0 ? configuration.reach : nil, maxLength, long)
+    warnings += Tokenization.oddities(of: tokenizer.special, for: model)
+  }
+
+  /// The same for a graph of Keras, whose file tells no tokenizer: bert4keras' `Tokenizer` where nobody says
+  /// another.
+  public init(
+    _ source: TokenizerSource, model: KerasTextModel, kind: String? = nil, maxLength: Int? = nil,
+    long: LongText = .error
+  ) throws {
+    guard long != .hierarchical else {
       throw InferError(
-        .input, source.path, "has \(tokenizer.idCount) tokens; the model has \(rows)",
-        hint: "give the vocabulary that the weights were trained with: --vocab FILE")
+        .unsupported, "--long hierarchical",
+        "extends tables of positions, which a graph keeps as they are")
     }
-    var warnings = tokenizer.warnings
-    if tokenizer.idCount < rows {
-      warnings.append(
-        "the vocabulary has \(tokenizer.idCount) tokens, the model \(rows); ids beyond are shown "
-          + "as [id]")
-    }
-    self.warnings = warnings + Tokenization.oddities(of: tokenizer.special, for: model)
+    try self.init(
+      Tokenization.tokenizer(source, kind, dialect: Bert4keras().name, family: nil), source,
+      rows: model.vocabularySize, reach: model.length, maxLength, long)
+    warnings += Tokenization.padding(of: tokenizer.special)
+  }
+
+  private static func tokenizer(
+    _ source: TokenizerSource, _ kind: String?, dialect: String, family: String?
+  ) throws -> any Tokenizer {
+    try kind.map { name throws(CheckpointError) in try TokenizerKindRegistry.named(name) }?
+      .tokenizer(source)
+      ?? TokenizerKindRegistry.kind(source, dialect: dialect, family: family).tokenizer(source)
+  }
+
+  /// - Parameters:
+  ///   - rows: of the token table, where that is known.
+  ///   - reach: the most positions of a text, where there is such a limit.
+  private init(
+    _ tokenizer: any Tokenizer, _ source: TokenizerSource, rows: Int?, reach: Int?,
+    _ maxLength: Int?, _ long: LongText
+  ) throws(InferError) {
+    self.tokenizer = tokenizer
     self.long = long
-    let reach = configuration.positions > 0 ? configuration.reach : nil
+    var warnings = tokenizer.warnings
+    if let rows {
+      guard tokenizer.idCount <= rows else {
+        throw InferError(
+          .input, source.path, "has \(tokenizer.idCount) tokens; the model has \(rows)",
+          hint: "give the vocabulary that the weights were trained with: --vocab FILE")
+      }
+      if tokenizer.idCount < rows {
+        warnings.append(
+          "the vocabulary has \(tokenizer.idCount) tokens, the model \(rows); ids beyond are shown "
+            + "as [id]")
+      }
+    }
+    self.warnings = warnings
     // Attention's cost grows with the square of a text: one that long was hardly meant.
     limit = [maxLength ?? Tokenization.unasked, reach].compactMap(\.self).min()
   }
@@ -129,8 +162,8 @@ public struct Tokenization: Sendable {
 
 extension TextInputs {
   /// Encoded texts as rows, padded to the longest.
-  public init(_ encodings: [Encoding], padding: Int32? = nil) {
+  public init(_ encodings: [Encoding], padding: Int32? = nil, length: Int? = nil) {
     self.init(
-      rows: encodings.map { ($0.ids, $0.segments) }, padding: padding ?? 0)
+      rows: encodings.map { ($0.ids, $0.segments) }, padding: padding ?? 0, length: length)
   }
 }

@@ -9,16 +9,16 @@ struct ClassifyFace: TaskFace {
   private let count: Int
 
   init(_ context: TaskContext) throws {
-    let model = try context.runnable()
+    let model = try context.texts()
     let choices = context.options.choices
-    let head = try context.placing { () throws(InferError) in
+    let head = try context.placing {
       try SequenceHead.named(
-        choices.head, of: model, problem: context.model.configuration?["problem_type"]?.string)
+        choices.head, of: model, problem: context.configuration?["problem_type"]?.string)
     }
     let names = try context.options.labels.given == nil ? head.labels : nil
     task = try Classify(
       model, context.tokenization, head: head, activation: choices.activation,
-      names: names ?? context.options.labels.names(head.size, of: context.model),
+      names: names ?? context.options.labels.names(head.size, context.configuration),
       threshold: choices.threshold, threads: context.threads)
     count = context.options.shown
   }

@@ -139,7 +139,7 @@ extension TaskOptions {
 extension TaskContext {
   /// The model as one that generates: under the UniLM mask where it sees both sides and nothing else is asked.
   func generator() throws -> (model: RunnableModel, notes: [String]) {
-    let architecture = model.architecture
+    let architecture = try family().architecture
     let sees =
       architecture.configuration.mask == .bidirectional && !architecture.structure.encoderDecoder
     let model = try runnable(mask: sees ? .unilm : nil)
@@ -164,7 +164,7 @@ extension TaskContext {
         throw error.at(.file(path))
       }
     }
-    if let own = self.model.configuration { configurations.append(own) }
+    if let own = configuration { configurations.append(own) }
     return try Prompting(
       model, tokenization, configurations: configurations, start: options.decoding.startToken,
       ends: options.decoding.endToken)

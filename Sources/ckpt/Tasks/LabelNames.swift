@@ -12,10 +12,11 @@ struct LabelNames: ParsableArguments {
 
   /// The names of `count` labels.
   ///
+  /// - Parameter configuration: the model's.
   /// - Returns: `--labels`, else the configuration's `id2label`, else `LABEL_0`, `LABEL_1`, … as
   ///   transformers calls them.
   /// - Throws: `CheckpointError` when the file cannot be read, or there is another number of names.
-  func names(_ count: Int, of model: Model) throws(CheckpointError) -> [String] {
+  func names(_ count: Int, _ configuration: JSON?) throws(CheckpointError) -> [String] {
     if let given = try given {
       guard given.count == count else {
         throw CheckpointError(
@@ -24,7 +25,7 @@ struct LabelNames: ParsableArguments {
       }
       return given
     }
-    return LabelNames.configured(count, model.configuration)
+    return LabelNames.configured(count, configuration)
       ?? (0..<count).map { "LABEL_\($0)" }
   }
 

@@ -9,10 +9,10 @@ struct SpansFace: TaskFace {
 
   init(_ context: TaskContext) throws {
     let runnable = try context.runnable()
-    let layer = try context.placing { () throws(InferError) in try FindSpans.layer(of: runnable) }
+    let layer = try context.placing { try FindSpans.layer(of: runnable) }
     task = try FindSpans(
       runnable, context.tokenization,
-      labels: context.options.labels.names(layer.outputSize, of: context.model),
+      labels: context.options.labels.names(layer.outputSize, context.configuration),
       decoder: SpanDecoder(
         threshold: context.options.labelling.spanThreshold,
         isFlat: context.options.labelling.flat),

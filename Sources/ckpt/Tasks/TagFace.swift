@@ -14,10 +14,10 @@ struct TagFace: TaskFace {
 
   init(_ context: TaskContext) throws {
     let options = context.options.labelling
-    let runnable = try context.runnable()
-    let layer = try context.placing { () throws(InferError) in try Tag.layer(of: runnable) }
-    let kind = try Tag.kind(of: layer, runnable, options.memm)
-    let labels = try context.options.labels.names(layer.outputSize, of: context.model)
+    let model = try context.texts()
+    let labelling = try context.placing { try model.labelling(options.memm) }
+    let kind = labelling.kind
+    let labels = try context.options.labels.names(labelling.size, context.configuration)
     let isChain = if case .softmax = kind { false } else { true }
     // bert4keras' examples give [CLS] and [SEP] label 0 and decode them with the rest.
     let special = options.special.map { $0 == .include } ?? isChain
@@ -29,9 +29,9 @@ struct TagFace: TaskFace {
       case .memm(_, let direction): "memm, \(direction.rawValue)"
       }
     task = try Tag(
-      runnable, context.tokenization, layer: layer,
+      model, context.tokenization, labelling: labelling,
       decoder: LabelDecoder(
-        kind, labels: layer.outputSize,
+        kind, labels: labelling.size,
         starts: LabellingOptions.choice(
           options.starts ?? customary, of: labels, flag: "--starts"),
         ends: LabellingOptions.choice(options.ends ?? customary, of: labels, flag: "--ends")),

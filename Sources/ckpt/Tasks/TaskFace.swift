@@ -85,7 +85,7 @@ struct TaskName: ExpressibleByArgument {
 /// A model that is opened for a task, and what was said on the command line.
 struct TaskContext {
   let opening: Opening
-  let model: Model
+  private let model: Source
   let tokenization: Tokenization
   let options: TaskOptions
   let threads: Int?
@@ -93,6 +93,11 @@ struct TaskContext {
   let customs: String
   /// Where arrays go, if they were asked for.
   let outputs: (path: String, overwrite: Bool)?
+
+  private enum Source {
+    case family(Model)
+    case graph(KerasTextModel)
+  }
 
   /// - Throws: when there is no vocabulary, or it does not go with the model.
   init(
@@ -103,37 +108,75 @@ struct TaskContext {
     self.outputs = outputs
     self.options = options
     self.threads = threads
-    model = try opening.model()
-    self.customs = customs ?? model.dialect
+    let meaning = try opening.meaning()
     guard let vocabulary = opening.tokenizer else {
       throw CheckpointError(
         .mismatch, .file(opening.checkpoint.path), "has no vocabulary beside it",
         hint: "give --vocab FILE")
     }
-    tokenization = try Tokenization(
-      options.text.source(vocabulary), model: model, kind: options.text.kind.tokenizer,
-      maxLength: options.text.maxLength, long: options.text.long)
+    let (text, source) = (options.text, try options.text.source(vocabulary))
+    switch meaning {
+    case .family(let family):
+      model = .family(family)
+      self.customs = customs ?? family.dialect
+      tokenization = try Tokenization(
+        source, model: family, kind: text.kind.tokenizer, maxLength: text.maxLength, long: text.long
+      )
+    case .keras(let graph):
+      guard text.mask == nil else {
+        throw CheckpointError(
+          .usage, Place(member: "--mask"), "is for families of text models; a graph has its own")
+      }
+      let graph = try KerasTextModel(graph)
+      model = .graph(graph)
+      self.customs = customs ?? KerasModel.dialect
+      tokenization = try Tokenization(
+        source, model: graph, kind: text.kind.tokenizer, maxLength: text.maxLength, long: text.long)
+    }
+  }
+
+  /// What is said of a family's model beside its weights.
+  var configuration: JSON? {
+    if case .family(let model) = model { model.configuration } else { nil }
   }
 
   /// Tells where a layer on top may sit, when it has no place yet, as what a task that needs one can do.
-  func placing<Result>(_ find: () throws(InferError) -> Result) throws(InferError) -> Result {
-    do throws(InferError) {
+  func placing<Result>(_ find: () throws -> Result) throws -> Result {
+    do {
       return try find()
-    } catch {
-      var error = error
-      let flags = model.flags.sorted { $0.key < $1.key }.map(\.value)
-      if error.kind == .unsupported, !flags.isEmpty {
-        error.hint = "say where a layer sits: \(flags.joined(separator: ", "))"
+    } catch var error as InferError {
+      guard error.kind == .unsupported, case .family(let model) = model, !model.flags.isEmpty else {
+        throw error
       }
+      let flags = model.flags.sorted { $0.key < $1.key }.map(\.value)
+      error.hint = "say where a layer sits: \(flags.joined(separator: ", "))"
       throw error
     }
   }
 
-  /// The model with its graph.
+  /// The model for tasks that take any graph of layers too.
+  func texts() throws -> any TextModel {
+    if case .graph(let model) = model { model } else { try runnable() }
+  }
+
+  /// The model of a known family.
+  ///
+  /// - Throws: where the file is a graph of layers.
+  func family() throws(CheckpointError) -> Model {
+    guard case .family(let model) = model else {
+      throw CheckpointError(
+        .unsupported, .file(opening.checkpoint.path),
+        "is a graph of Keras layers, of which only the tasks tag and classify can be asked",
+        hint: "--inputs runs it on arrays")
+    }
+    return model
+  }
+
+  /// The model of a known family with its graph.
   ///
   /// - Parameter mask: the attention mask where none was asked for; `nil` for the configuration's.
   func runnable(mask: AttentionMaskKind? = nil) throws -> RunnableModel {
-    var model = model
+    var model = try family()
     tokenization.extendPositions(of: &model.architecture.configuration)
     return try RunnableModel(model, mask: options.text.mask ?? mask)
   }

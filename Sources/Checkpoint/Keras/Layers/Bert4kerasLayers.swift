@@ -477,9 +477,15 @@ public struct TransitionLayer: KerasLayer {
   public static let classNames = ["ConditionalRandomField", "MaximumEntropyMarkovModel"]
 
   public let rank: Int?
+  /// Whether it is a MEMM.
+  public let isMarkov: Bool
+  /// What the stored transitions are multiplied by.
+  public let multiplier: Double
 
   public init(_ config: KerasConfig) throws(CheckpointError) {
     rank = config["hidden_dim"] == nil ? nil : try config.int("hidden_dim")
+    isMarkov = config.className.hasSuffix("MaximumEntropyMarkovModel")
+    multiplier = try config.double("lr_multiplier", default: 1)
   }
 
   public func variables(
