@@ -70,7 +70,8 @@ struct FoldTarget {
   /// The axis of a result along which a map may go into the weights.
   func resultAxis(rank: Int) -> Int? {
     if let norm = description as? BatchNormalizationLayer {
-      guard !norm.isSampleWise, let axes = try? norm.axes(rank: rank - skipped), axes.count == 1
+      guard norm.moments == .stored, let axes = try? norm.axes(rank: rank - skipped),
+        axes.count == 1
       else {
         return nil
       }
@@ -236,7 +237,8 @@ extension FoldRole.Copy {
 
   /// Where a layer over places has its channels.
   private static func channels(_ layer: KerasNetwork.Layer, rank: Int) -> Int? {
-    guard let isFirst = try? layer.config.isChannelsFirst() else { return nil }
+    let unstated = layer.config.context.isChannelsFirst
+    guard let isFirst = try? layer.config.isChannelsFirst(unstated: unstated) else { return nil }
     return isFirst ? 1 : rank - 1
   }
 

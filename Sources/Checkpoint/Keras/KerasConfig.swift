@@ -16,6 +16,8 @@ public struct KerasConfig: Sendable {
     public var backend: String?
     /// Whether bert4keras built the model, whose `Embedding` is another class of the same name.
     public var isBert4keras = false
+    /// Whether Keras 1 ran with channels first, which layers that only pad, crop or repeat do not write.
+    public var isChannelsFirst = false
     /// What the user supplies for Lambda layers, by the layer's name.
     public var lambdas: [String: String]
 
@@ -228,9 +230,12 @@ public struct KerasConfig: Sendable {
   }
 
   /// `channels_last`, which is what a missing key means; Keras 1 says `dim_ordering`.
-  public func isChannelsFirst() throws(CheckpointError) -> Bool {
+  ///
+  /// - Parameter unstated: what a missing key means, where it is something else.
+  public func isChannelsFirst(unstated: Bool = false) throws(CheckpointError) -> Bool {
     switch value("data_format", ["dim_ordering"])?.string {
-    case nil, "channels_last", "tf", "default": return false
+    case nil: return unstated
+    case "channels_last", "tf", "default": return false
     case "channels_first", "th": return true
     case let other?:
       throw wrong("data_format", .string(other), "channels_last or channels_first")

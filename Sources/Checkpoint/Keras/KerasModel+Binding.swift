@@ -54,6 +54,7 @@ extension KerasModel {
       }
       weights.append(try KerasModel.weight(variable, tensor))
       taken.insert(tensor.name)
+      if let again = variable.alias.flatMap({ byName[$0] }) { taken.insert(again.name) }
     }
   }
 
@@ -113,7 +114,8 @@ extension KerasModel {
     var byLayer: [String: Group] = [:]
     for group in groups {
       let prefix = KerasHDF5Names.modelWeights + "/"
-      byLayer[group.name.hasPrefix(prefix) ? String(group.name.dropFirst(prefix.count)) : group.name] =
+      byLayer[
+        group.name.hasPrefix(prefix) ? String(group.name.dropFirst(prefix.count)) : group.name] =
         group
     }
     let wanted = network.layers.filter { !(variables[$0.name] ?? []).isEmpty }
@@ -165,7 +167,8 @@ extension KerasModel {
     func fits(_ order: [KerasVariable], names: Bool) -> Bool {
       zip(stored, order).allSatisfy { tensor, variable in
         tensor.shape.extents == variable.shape
-          && (!names || storedName(tensor) == variable.name.split(separator: ".").last.map(String.init))
+          && (!names
+            || storedName(tensor) == variable.name.split(separator: ".").last.map(String.init))
       }
     }
     let order =
@@ -174,7 +177,8 @@ extension KerasModel {
     for (tensor, variable) in zip(stored, order) { bound.append(try weight(variable, tensor)) }
     // As the layer lists them.
     let places = Dictionary(
-      variables.enumerated().map { ($0.element.name, $0.offset) }) { first, _ in first }
+      variables.enumerated().map { ($0.element.name, $0.offset) }
+    ) { first, _ in first }
     return bound.sorted { (places[$0.name] ?? 0) < (places[$1.name] ?? 0) }
   }
 

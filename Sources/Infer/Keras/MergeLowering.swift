@@ -21,12 +21,41 @@ extension MergeLayer: LoweredLayer {
       case .maximum: .maximum
       case .minimum: .minimum
       }
+    if masksFactors(inputs, &builder) { return [try product(inputs, &builder)] }
     var result = operands[0]
     for operand in operands.dropFirst() { result = try builder.binary(function, result, operand) }
     if kind == .average {
       result = try builder.binary(.divide, result, builder.constant(Double(operands.count)))
     }
     return [KerasValue(result, mask: try mask(inputs.map(\.mask), &builder))]
+  }
+
+  /// Whether masks count in what is computed: those of a product in Keras 3.
+  private func masksFactors(_ inputs: [KerasValue], _ builder: inout KerasBuilder) -> Bool {
+    kind == .multiply && joinsMasks
+      && inputs.allSatisfy { builder.shape($0.id).count == 3 }
+      && inputs.contains { $0.mask != nil }
+  }
+
+  /// A product in which masked steps are 1, and 0 where all inputs' masks leave a step out.
+  private func product(
+    _ inputs: [KerasValue], _ builder: inout KerasBuilder
+  ) throws -> KerasValue {
+    func chosen(_ x: Graph.ID, _ mask: Graph.ID, _ other: Double) throws -> Graph.ID {
+      try builder.apply(
+        Select(), builder.reshape(mask, builder.shape(mask) + [1]), x, builder.constant(other))
+    }
+    var product: Graph.ID?
+    for input in inputs {
+      let factor = try input.mask.map { try chosen(input.id, $0, 1) } ?? input.id
+      product = try product.map { try builder.binary(.multiply, $0, factor) } ?? factor
+    }
+    guard var result = product else {
+      throw CheckpointError(.mismatch, Place(), "takes tensors; it is given none")
+    }
+    let mask = try mask(inputs.map(\.mask), &builder)
+    if let mask { result = try chosen(result, mask, 0) }
+    return KerasValue(result, mask: mask)
   }
 
   private func mask(_ masks: [Graph.ID?], _ builder: inout KerasBuilder) throws -> Graph.ID? {

@@ -72,6 +72,7 @@ public struct TrainedActivationLayer: KerasLayer {
   }
 
   public let kind: Kind
+  private let isOld: Bool
   /// From 1, the first after the batch; as stated.
   public let sharedAxes: [Int]
 
@@ -80,6 +81,7 @@ public struct TrainedActivationLayer: KerasLayer {
       throw config.error("is no activation with trained parameters", kind: .unsupported)
     }
     self.kind = kind
+    isOld = config.context.version == 1
     sharedAxes = try config.signedInts("shared_axes", default: [])
   }
 
@@ -99,5 +101,17 @@ public struct TrainedActivationLayer: KerasLayer {
       case .srelu: ["t_left", "a_left", "t_right", "a_right"]
       }
     return KerasVariable.numbered(names.map { KerasVariable($0, shape) })
+  }
+
+  /// Keras 1 does not write which axes share a number: the stored extents of 1 say it.
+  public func adapted(
+    _ stored: [Tensor], to variables: [KerasVariable]
+  ) throws(CheckpointError) -> [Weight]? {
+    guard isOld, stored.count == variables.count else { return nil }
+    var weights: [Weight] = []
+    for (tensor, variable) in zip(stored, variables) {
+      weights.append(try KerasModel.weight(variable, tensor.repeated(to: variable.shape)))
+    }
+    return weights
   }
 }
