@@ -39,8 +39,8 @@ let hasStaticPNG = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"].c
 
 /// The page of `report`, put into the command.
 let page = [
-  "page.html", "page.css", "tools.js", "plots.js", "overview.js", "diagram.js", "graph.js", "layers.js",
-  "heads.js", "change.js", "table.js", "page.js",
+  "page.html", "page.css", "tools.js", "plots.js", "overview.js", "diagram.js", "graph.js",
+  "layers.js", "heads.js", "change.js", "table.js", "page.js",
 ]
 
 let package = Package(

@@ -72,7 +72,9 @@ extension Opening {
       var extents: [Int?] = []
       for part in (parts.last ?? "").split(separator: ",", omittingEmptySubsequences: false) {
         let word = part.filter { $0 != " " }
-        guard word == "None" || word == "?" || (Int(word).map { (1..<KerasConfig.largest) ~= $0 } ?? false)
+        guard
+          word == "None" || word == "?"
+            || (Int(word).map { (1..<KerasConfig.largest) ~= $0 } ?? false)
         else {
           throw CheckpointError(
             .usage, place, "\"\(part)\" is no extent", hint: "such as input_shape=None,28,28,1")

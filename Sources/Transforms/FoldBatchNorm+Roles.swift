@@ -237,9 +237,12 @@ extension FoldRole.Copy {
 
   /// Where a layer over places has its channels.
   private static func channels(_ layer: KerasNetwork.Layer, rank: Int) -> Int? {
-    let unstated = layer.config.context.isChannelsFirst
-    guard let isFirst = try? layer.config.isChannelsFirst(unstated: unstated) else { return nil }
-    return isFirst ? 1 : rank - 1
+    // Keras 1 leaves the order unsaid for some, whose descriptions know it.
+    switch layer.description {
+    case let border as BorderLayer: return border.isChannelsFirst ? 1 : rank - 1
+    case let layer as UpSamplingLayer: return layer.isChannelsFirst ? 1 : rank - 1
+    default: return (try? layer.config.isChannelsFirst()).map { $0 ? 1 : rank - 1 }
+    }
   }
 
   /// The source's axis of each axis of what Permute makes.

@@ -76,8 +76,10 @@ struct FoldRef: Hashable {
   }
 }
 
-/// The fold of a model. Networks inside that are applied once are part of the graph around them; one
-/// that is applied several times is a graph of its own.
+/// The fold of a model.
+///
+/// Networks inside that are applied once are part of the graph around them; one that is applied several
+/// times is a graph of its own.
 struct BatchNormFold {
   /// The model's network, or one inside another.
   private struct Scope {

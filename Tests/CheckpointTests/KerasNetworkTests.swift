@@ -4,7 +4,9 @@ import Testing
 /// The graph of layers in Keras' configurations: every version's way to write it, changes that keep it in
 /// step, and what is refused.
 @Suite struct KerasNetworkTests {
-  static func layer(_ name: String, _ className: String, _ config: String, _ inbound: String) -> String {
+  static func layer(_ name: String, _ className: String, _ config: String, _ inbound: String)
+    -> String
+  {
     """
     {"class_name": "\(className)", "name": "\(name)", "config": {"name": "\(name)"\(config)}, \
     "inbound_nodes": \(inbound)}
@@ -69,10 +71,11 @@ import Testing
       #expect(try network(text).context.version == 1)
       let variables = try network(text).variables(network(text).statedInputs)
       #expect(variables.map(\.name) == ["a.kernel", "a.bias", "b.kernel", "b.bias"])
-      #expect(variables.map(\.path) == [
-        "layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0",
-        "layers/dense_1/vars/1",
-      ])
+      #expect(
+        variables.map(\.path) == [
+          "layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0",
+          "layers/dense_1/vars/1",
+        ])
     }
   }
 
@@ -101,7 +104,8 @@ import Testing
     try network.connect()
     let again = try KerasNetwork(network.document)
     #expect(again.layers.map(\.name) == ["x", "a", "d"])
-    #expect(again.shapes(again.statedInputs).values[KerasTensor(layer: "d")]?.description == "(None, 7)")
+    #expect(
+      again.shapes(again.statedInputs).values[KerasTensor(layer: "d")]?.description == "(None, 7)")
     #expect(again["d"]?.calls[0].inputs == [KerasTensor(layer: "a")])
   }
 
@@ -170,7 +174,8 @@ import Testing
     (#""units": 3, "use_bias": "maybe""#, "use_bias"),
   ]
 
-  @Test(arguments: wrong.indices) func `a config that cannot be names its key`(_ index: Int) throws {
+  @Test(arguments: wrong.indices) func `a config that cannot be names its key`(_ index: Int) throws
+  {
     let (config, word) = Self.wrong[index]
     let network = try network(
       Self.model([
@@ -196,7 +201,8 @@ import Testing
     do {
       let found = try network(text)
       // An inner model that is refused makes its layer unknown.
-      #expect(found.shapes(found.statedInputs).stops.first?.error.reason.contains("1000000") ?? false)
+      #expect(
+        found.shapes(found.statedInputs).stops.first?.error.reason.contains("1000000") ?? false)
     } catch let error as CheckpointError {
       #expect(error.reason.contains("1000000"))
     }

@@ -100,7 +100,7 @@ def save(model, form, *parts):
     path = place(*parts, 'own.' + form)
     if form == 'weights.h5':
         model.save_weights(path)
-        path.with_name('own.config.json').write_text(model.to_json())
+        path.with_name('own.weights.config.json').write_text(model.to_json())
     else:
         model.save(path)
     return path
@@ -115,11 +115,23 @@ def load(path):
     return model
 
 
+def loads(path):
+    """Whether Keras can load what it has saved itself."""
+    try:
+        load(path)
+        return True
+    except (TypeError, ValueError):
+        return False
+
+
 def check_forms(name):
     """Every form of the model as Keras saves it → every other → Keras; and back into the first."""
     model, arrays = make(name)
     wanted, worst, count = predict(model, arrays), 0, 0
+    loadable = {form: loads(save(model, form, 'keras-models', name, str(VERSION), 'own')) for form in FORMS}
     for source in FORMS:
+        if not loadable[source]:
+            continue
         own = save(model, source, 'keras-models', name, str(VERSION), source.replace('.', '-'))
         for target in FORMS:
             out = own.with_name('to.' + target)
@@ -129,6 +141,9 @@ def check_forms(name):
             if VERSION == 2 and target == 'keras' and source != 'keras':
                 # An archive for Keras 3, which looks at it in its turn.
                 np.savez(own.with_name('arrays.npz'), *arrays, **{'wanted_%d' % i: array for i, array in enumerate(wanted)})
+                continue
+            if not loadable[target]:  # Keras 3 cannot read its own HDF5 files with operations in the graph
+                require(any('operation' in note for note in result['notes']), 'nothing says that Keras cannot load it')
                 continue
             worst, count = max(worst, same(predict(load(out), arrays), wanted)), count + 1
     return '%d of Keras %s loaded again, largest difference %.1e' % (count, keras.__version__, worst)

@@ -156,8 +156,9 @@ public struct BatchNormAnalysis: Sendable {
     var repeats = 1
   }
 
-  /// The matrices of a layer's kernel; the largest of their norms is the layer's. `nil` where it has no
-  /// kernel; none where that is too large.
+  /// The matrices of a layer's kernel; the largest of their norms is the layer's.
+  ///
+  /// `nil` where it has no kernel; none where that is too large.
   private static func blocks(
     _ layer: KerasNetwork.Layer, _ prefix: String, _ weights: [String: Tensor]
   ) throws(CheckpointError) -> [Block]? {

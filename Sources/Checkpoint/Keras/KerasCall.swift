@@ -34,7 +34,7 @@ public indirect enum KerasArgument<Value: Sendable>: Sendable {
 
 /// One application of a layer: what it takes.
 public struct KerasCall<Value: Sendable>: Sendable {
-  /// What stands without a name. A layer of several inputs takes one list.
+  /// What stands without a name; a layer of several inputs takes one list.
   public var arguments: [KerasArgument<Value>]
   /// What stands by name (`mask`, `initial_state`, `training`, an operation's constants), in order.
   public var keywords: [(name: String, argument: KerasArgument<Value>)]

@@ -16,7 +16,8 @@ public struct KerasConfig: Sendable {
     public var backend: String?
     /// Whether bert4keras built the model, whose `Embedding` is another class of the same name.
     public var isBert4keras = false
-    /// Whether Keras 1 ran with channels first, which layers that only pad, crop or repeat do not write.
+    /// Whether layers that do not say it have channels first: Keras 1 writes it of some layers only, and
+    /// then means all.
     public var isChannelsFirst = false
     /// What the user supplies for Lambda layers, by the layer's name.
     public var lambdas: [String: String]
@@ -230,16 +231,19 @@ public struct KerasConfig: Sendable {
   }
 
   /// `channels_last`, which is what a missing key means; Keras 1 says `dim_ordering`.
-  ///
-  /// - Parameter unstated: what a missing key means, where it is something else.
-  public func isChannelsFirst(unstated: Bool = false) throws(CheckpointError) -> Bool {
+  public func isChannelsFirst() throws(CheckpointError) -> Bool {
     switch value("data_format", ["dim_ordering"])?.string {
-    case nil: return unstated
-    case "channels_last", "tf", "default": return false
+    case nil, "channels_last", "tf", "default": return false
     case "channels_first", "th": return true
     case let other?:
       throw wrong("data_format", .string(other), "channels_last or channels_first")
     }
+  }
+
+  /// The same for a class of which Keras 1 does not write it.
+  func isChannelsFirstAsOthers() throws(CheckpointError) -> Bool {
+    if json["data_format"] == nil, json["dim_ordering"] == nil { return context.isChannelsFirst }
+    return try isChannelsFirst()
   }
 
   /// A named activation; a missing one is the identity.

@@ -66,6 +66,8 @@ private struct KerasWriter {
   private var document: JSON
   /// The prefix of groups in the target.
   private let prefix: String
+  /// Groups of the source that were taken over whole.
+  private var copied: Set<String> = []
   /// Whether the configuration is an attribute of an HDF5 file, where entries have no module.
   private var isLegacy: Bool { target.isWhole && !target.isArchive }
 
@@ -76,8 +78,23 @@ private struct KerasWriter {
     (self.target, self.source) = (target, source)
     stored = KerasModel.storage(of: source.checkpoint)
     prefix = target.storage == .layers && target.isWhole ? KerasHDF5Names.modelWeights + "/" : ""
+    var model = model
+    // What was not touched keeps its order, whichever it is.
+    let isTouched =
+      KerasWriter.variables(source.model) != KerasWriter.variables(model)
+      || source.model.network.layers.count != model.network.layers.count
+    if isTouched { try model.network.sort() }
     result = KerasSpelling(model: model, checkpoint: Checkpoint())
     document = model.network.document
+    if target.isWhole, !target.isArchive, model.network.context.version == 3,
+      let operation = model.network.layers.first(where: {
+        $0.className.hasPrefix(KerasNetwork.operationPrefix)
+      })
+    {
+      result.remarks.append(
+        "Keras 3 does not load HDF5 files with operations in the graph (\(operation.name)); .keras it does"
+      )
+    }
     // An archive of tf.keras 2.13 to 2.15 stays one of these.
     if target.isArchive, model.network.context.version < 3,
       source.checkpoint.format != Keras().name
@@ -138,6 +155,7 @@ private struct KerasWriter {
       if network.form == .sequential, layer.description is InputLayer { continue }
       let path = prefix + layer.name
       if let group = untouched(layer, variables[layer.name] ?? []) {
+        copied.insert(group.name)
         var copy = Group(name: path, attributes: group.attributes.filter { !$0.name.contains("@") })
         for tensor in group.tensors {
           let name = path + tensor.name.dropFirst(group.name.count)
@@ -255,14 +273,17 @@ private struct KerasWriter {
     let isSame = stored == target.storage
     let isRestructured =
       KerasWriter.variables(source.model) != KerasWriter.variables(result.model)
-    for group in source.model.carried {
+    for group in source.model.carried where !copied.contains(group.name) {
       var kept = group
       kept.tensors = []
       for tensor in group.tensors {
         let isTraining =
           TrainingState.includes(tensor.name) || tensor.name.hasPrefix("optimizer")
           || tensor.name.hasPrefix("metrics/")
-        if isTraining, isRestructured {
+        if tensor.name.contains("seed_generator"), !isSame || isRestructured {
+          result.left.append(
+            (Leftover(tensor, "is the state of random numbers, which only training draws"), false))
+        } else if isTraining, isRestructured {
           result.left.append(
             (Leftover(tensor, "is of the layers as they were before the transform"), false))
         } else if !isSame {

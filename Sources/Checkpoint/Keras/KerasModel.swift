@@ -60,7 +60,8 @@ public struct KerasModel: Sendable {
           .notRecognised, Place(), "is not there: the file holds weights without a graph of layers",
           hint: "put the model's to_json() beside it as NAME.json, or give it by --config FILE")
       }
-      let stated = checkpoint.text("keras_version") ?? checkpoint.text("model_weights@keras_version")
+      let stated =
+        checkpoint.text("keras_version") ?? checkpoint.text("model_weights@keras_version")
       let backend = checkpoint.text("backend") ?? checkpoint.text("model_weights@backend")
       network = try KerasNetwork(
         json,

@@ -59,7 +59,26 @@ extension KerasNetwork {
     entry.set("config", config)
     if entry["module"] != nil { entry.set("module", .string("keras.layers")) }
     if entry["registered_name"] != nil { entry.set("registered_name", .null) }
+    // Another class does not take what the old one took by name.
+    layers[index].calls = layers[index].calls.map { KerasCall($0.arguments) }
+    if let nodes = entry["inbound_nodes"] {
+      entry.set("inbound_nodes", KerasNetwork.withoutKeywords(nodes))
+    }
     layers[index].json = entry
+  }
+
+  /// The nodes with nothing given by name: `kwargs`, or what stands behind a reference.
+  private static func withoutKeywords(_ json: JSON) -> JSON {
+    if json["kwargs"] != nil, json["args"] != nil {
+      var node = json
+      node.set("kwargs", .object([]))
+      return node
+    }
+    guard let parts = json.array else { return json }
+    if parts.count == 4, parts[0].string != nil, parts[1].int != nil, parts[3].members != nil {
+      return .array(parts.dropLast() + [.object([])])
+    }
+    return .array(parts.map(withoutKeywords))
   }
 
   /// A tensor as the file refers to it.
@@ -99,5 +118,41 @@ extension KerasNetwork.Layer {
       entry.set("config", config.json)
     }
     return entry
+  }
+}
+
+extension KerasNetwork {
+  /// Puts layers into the order in which Keras keeps them once it has loaded the model, inner models
+  /// likewise.
+  ///
+  /// Files list weights in that order, and archives number layers by it. What Keras itself saved is in it
+  /// already; taking a layer out may change it, as paths get shorter.
+  ///
+  /// - Throws: as ``connect()``.
+  public mutating func sort() throws(CheckpointError) {
+    for index in layers.indices {
+      guard var inner = layers[index].description as? NetworkLayer else { continue }
+      try inner.network.sort()
+      layers[index].kind = .known(inner)
+    }
+    guard form == .functional else { return }
+    var calls = KerasOrder()
+    var numbers: [KerasTensor: Int] = [:]
+    for (index, call) in order {
+      let layer = layers[index]
+      let inputs = layer.calls[call].tensors.compactMap {
+        numbers[KerasTensor(layer: $0.layer, call: $0.call)]
+      }
+      numbers[KerasTensor(layer: layer.name, call: call)] = calls.call(layer.name, inputs)
+    }
+    let sorted = calls.layers(
+      outputs: outputs.compactMap { numbers[KerasTensor(layer: $0.layer, call: $0.call)] })
+    let places = Dictionary(sorted.enumerated().map { ($1, $0) }) { first, _ in first }
+    // What leads to no output comes last; Keras does not keep it.
+    layers = layers.enumerated().sorted { a, b in
+      let (x, y) = (places[a.element.name] ?? .max, places[b.element.name] ?? .max)
+      return x == y ? a.offset < b.offset : x < y
+    }.map(\.element)
+    try connect()
   }
 }

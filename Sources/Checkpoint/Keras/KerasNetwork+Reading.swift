@@ -19,7 +19,10 @@ extension KerasNetwork {
     }
     var context = given ?? KerasConfig.Context()
     if given == nil { context.version = KerasNetwork.version(json) }
-    context.isChannelsFirst = context.version == 1 && KerasNetwork.statesChannelsFirst(json)
+    if context.version == 1 {
+      context.isChannelsFirst =
+        KerasNetwork.states("th", in: config) && !KerasNetwork.states("tf", in: config)
+    }
     context.isBert4keras = (config["layers"]?.array ?? []).contains { layer in
       layer["class_name"]?.string == "MultiHeadAttention" && layer["config"]?["head_size"] != nil
         || layer["class_name"]?.string == "GatedAttentionUnit"
@@ -27,15 +30,10 @@ extension KerasNetwork {
     try self.init(className: className, config: config, context: context, json: json)
   }
 
-  /// Whether all layers that tell an order have channels first, those of inner models and wrappers too.
-  private static func statesChannelsFirst(_ json: JSON) -> Bool {
-    var open = [json]
-    var orders: Set<String> = []
-    while let next = open.popLast() {
-      if let order = next["dim_ordering"]?.string { orders.insert(order) }
-      open += next.array ?? next.members?.map(\.value) ?? []
-    }
-    return orders == ["th"]
+  /// Whether any layer of Keras 1 states this order of axes.
+  private static func states(_ ordering: String, in json: JSON) -> Bool {
+    if json["dim_ordering"]?.string == ordering { return true }
+    return (json.array ?? json.members?.map(\.value) ?? []).contains { states(ordering, in: $0) }
   }
 
   /// The major version by which a configuration was written.

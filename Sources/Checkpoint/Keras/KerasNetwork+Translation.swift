@@ -36,7 +36,13 @@ extension KerasNetwork {
     config.set("layers", .array(entries))
     if !isSequential {
       config.set("input_layers", .array(inputs.map(KerasNetwork.reference)))
-      config.set("output_layers", .array(outputs.map(KerasNetwork.reference)))
+      // Outputs count the application that an inner functional model has of its own.
+      let counted = outputs.map { tensor in
+        var copy = tensor
+        if self[tensor.layer]?.network?.form == .functional { copy.call += 1 }
+        return copy
+      }
+      config.set("output_layers", .array(counted.map(KerasNetwork.reference)))
     }
     return wrapped(config)
   }
@@ -107,12 +113,30 @@ extension KerasNetwork {
       if let shape = config["batch_input_shape"] { config.set("batch_shape", shape) }
       if config["dtype"] == nil, let dtype = config["input_dtype"] { config.set("dtype", dtype) }
     }
-    let gone: Set<String> = ["batch_input_shape", "input_dtype", "time_major"]
-    config = .object((config.members ?? []).filter { !gone.contains($0.key) })
-    for key in ["layer", "backward_layer", "cell"] {
-      if let inner = config[key], inner["class_name"] != nil {
-        config.set(key, try translated(inner, name))
+    var gone: Set<String> = ["batch_input_shape", "input_dtype", "time_major"]
+    if className.hasPrefix("Separable") || className.hasPrefix("Depthwise")
+      || className.hasSuffix("Transpose")
+    {
+      // Their configs have them from the convolution that they were derived from.
+      if let groups = config["groups"]?.int, groups != 1 {
+        throw CheckpointError(.unsupported, place, "has groups, which Keras 3 does not have in it")
       }
+      gone.insert("groups")
+    }
+    if className.hasPrefix("Separable") {
+      gone.formUnion(["kernel_initializer", "kernel_regularizer", "kernel_constraint"])
+    }
+    config = .object((config.members ?? []).filter { !gone.contains($0.key) })
+    if className == "BatchNormalization", let axes = config["axis"]?.array, axes.count == 1 {
+      config.set("axis", axes[0])
+    }
+    for key in ["layer", "backward_layer", "cell"] {
+      guard let inner = config[key], inner["class_name"] != nil else { continue }
+      var wrapped = try translated(inner, name)
+      // Wrapped layers are read by their module.
+      wrapped.set("module", inner["module"] ?? .string("keras.layers"))
+      wrapped.set("registered_name", inner["registered_name"] ?? .null)
+      config.set(key, wrapped)
     }
     members.removeAll { $0.key == "config" }
     members.append(.init("config", config))

@@ -134,7 +134,8 @@ public struct KerasNetwork: Sendable {
     func check(_ tensor: KerasTensor, _ user: String) throws(CheckpointError) -> Int {
       guard let index = places[tensor.layer] else {
         throw CheckpointError(
-          .damaged, Place(member: user), "takes from layer \"\(tensor.layer)\", which does not exist")
+          .damaged, Place(member: user),
+          "takes from layer \"\(tensor.layer)\", which does not exist")
       }
       guard layers[index].calls.indices.contains(tensor.call), tensor.output >= 0 else {
         throw CheckpointError(
@@ -154,7 +155,8 @@ public struct KerasNetwork: Sendable {
       guard applications <= KerasNetwork.mostApplications else {
         throw CheckpointError(
           .unsupported, Place(member: "model \(name)"),
-          "applies more than \(KerasNetwork.mostApplications) layers, those of inner models counted")
+          "applies more than \(KerasNetwork.mostApplications) layers, those of inner models counted"
+        )
       }
     }
     // Kahn's order, in which ready applications keep the file's order.
@@ -184,7 +186,8 @@ public struct KerasNetwork: Sendable {
     if order.count < nodes.count, let stuck = waiting.firstIndex(where: { $0 > 0 }) {
       throw CheckpointError(
         .damaged, Place(member: "layer \(layers[nodes[stuck].layer].name)"),
-        "waits for its own result: \(nodes.count - order.count) applications of layers form a circle")
+        "waits for its own result: \(nodes.count - order.count) applications of layers form a circle"
+      )
     }
   }
 

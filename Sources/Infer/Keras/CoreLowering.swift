@@ -42,8 +42,10 @@ extension NetworkLayer: LoweredLayer {
     let results = network.outputs.compactMap { values[$0] }
     guard results.count == network.outputs.count else {
       if builder.stops.count > before { throw builder.stops[before].error }
-      throw InferError(.input, network.name, "takes \(network.inputs.count) tensors; it is given "
-        + "\(call.inputs.count)")
+      throw InferError(
+        .input, network.name,
+        "takes \(network.inputs.count) tensors; it is given "
+          + "\(call.inputs.count)")
     }
     return results
   }

@@ -98,7 +98,8 @@ struct KerasBuilder {
         }
         return results
       } catch {
-        stops.append((path.joined(separator: "."), (error as? CheckpointError)?.at(layer.site) ?? error))
+        stops.append(
+          (path.joined(separator: "."), (error as? CheckpointError)?.at(layer.site) ?? error))
         return nil
       }
     }

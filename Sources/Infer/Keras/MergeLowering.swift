@@ -21,41 +21,59 @@ extension MergeLayer: LoweredLayer {
       case .maximum: .maximum
       case .minimum: .minimum
       }
-    if masksFactors(inputs, &builder) { return [try product(inputs, &builder)] }
+    let masks = inputs.map(\.mask)
+    if joinsMasks, [.multiply, .maximum, .minimum].contains(kind),
+      masks.contains(where: { $0 != nil }),
+      inputs.allSatisfy({ builder.shape($0.id).count == 3 })
+    {
+      return [try masked(function, operands, masks, &builder)]
+    }
     var result = operands[0]
     for operand in operands.dropFirst() { result = try builder.binary(function, result, operand) }
     if kind == .average {
       result = try builder.binary(.divide, result, builder.constant(Double(operands.count)))
     }
-    return [KerasValue(result, mask: try mask(inputs.map(\.mask), &builder))]
+    return [KerasValue(result, mask: try mask(masks, &builder))]
   }
 
-  /// Whether masks count in what is computed: those of a product in Keras 3.
-  private func masksFactors(_ inputs: [KerasValue], _ builder: inout KerasBuilder) -> Bool {
-    kind == .multiply && joinsMasks
-      && inputs.allSatisfy { builder.shape($0.id).count == 3 }
-      && inputs.contains { $0.mask != nil }
-  }
-
-  /// A product in which masked steps are 1, and 0 where all inputs' masks leave a step out.
-  private func product(
-    _ inputs: [KerasValue], _ builder: inout KerasBuilder
+  /// Keras 3 lets elements that do not count change neither a product nor an extreme: they are 1, or what the
+  /// other operand has.
+  private func masked(
+    _ function: Binary.Function, _ operands: [Graph.ID], _ masks: [Graph.ID?],
+    _ builder: inout KerasBuilder
   ) throws -> KerasValue {
-    func chosen(_ x: Graph.ID, _ mask: Graph.ID, _ other: Double) throws -> Graph.ID {
-      try builder.apply(
-        Select(), builder.reshape(mask, builder.shape(mask) + [1]), x, builder.constant(other))
+    let joined = try mask(masks, &builder)
+    func column(_ mask: Graph.ID) throws -> Graph.ID {
+      try builder.reshape(mask, builder.shape(mask) + [1])
     }
-    var product: Graph.ID?
-    for input in inputs {
-      let factor = try input.mask.map { try chosen(input.id, $0, 1) } ?? input.id
-      product = try product.map { try builder.binary(.multiply, $0, factor) } ?? factor
+    if kind == .multiply {
+      var product: Graph.ID?
+      for (operand, mask) in zip(operands, masks) {
+        var factor = operand
+        if let mask {
+          factor = try builder.apply(Select(), column(mask), operand, builder.constant(1))
+        }
+        product = try product.map { try builder.binary(.multiply, $0, factor) } ?? factor
+      }
+      var result = product ?? operands[0]
+      if let joined {
+        result = try builder.apply(Select(), column(joined), result, builder.constant(0))
+      }
+      return KerasValue(result, mask: joined)
     }
-    guard var result = product else {
-      throw CheckpointError(.mismatch, Place(), "takes tensors; it is given none")
+    var (result, known) = (operands[0], masks[0])
+    for (operand, mask) in zip(operands, masks).dropFirst() {
+      var other = operand
+      if let mask { other = try builder.apply(Select(), column(mask), other, result) }
+      if let known { result = try builder.apply(Select(), column(known), result, other) }
+      if let mask, let last = known {
+        known = try builder.binary(.or, last, mask)
+      } else {
+        known = nil
+      }
+      result = try builder.binary(function, result, other)
     }
-    let mask = try mask(inputs.map(\.mask), &builder)
-    if let mask { result = try chosen(result, mask, 0) }
-    return KerasValue(result, mask: mask)
+    return KerasValue(result, mask: joined)
   }
 
   private func mask(_ masks: [Graph.ID?], _ builder: inout KerasBuilder) throws -> Graph.ID? {

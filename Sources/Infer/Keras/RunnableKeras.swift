@@ -68,8 +68,9 @@ extension RunnableKeras {
     var arrays: [String: NDArray<Float>] = [:]
     for (name, array) in given {
       let bare = name.split(separator: ":").first.map(String.init) ?? name
-      guard let own = [name, bare].first(where: names.contains) ?? (
-        names.count == 1 && given.count == 1 ? names[0] : nil)
+      guard
+        let own = [name, bare].first(where: names.contains)
+          ?? (names.count == 1 && given.count == 1 ? names[0] : nil)
       else {
         throw InferError(
           .input, name, "the model has no such input",
@@ -80,7 +81,8 @@ extension RunnableKeras {
     for tensor in network.inputs {
       let name = tensor.layer
       guard var array = arrays[name] else {
-        throw InferError(.input, name, "is missing", hint: "inputs: \(names.joined(separator: ", "))")
+        throw InferError(
+          .input, name, "is missing", hint: "inputs: \(names.joined(separator: ", "))")
       }
       if let stated = network.statedInputs[tensor] {
         if array.shape.count == stated.rank - 1 {

@@ -5,7 +5,8 @@ enum ReportPage {
   /// Scripts in the order in which they run.
   private static let scripts = [
     PackageResources.tools_js, PackageResources.plots_js, PackageResources.overview_js,
-    PackageResources.diagram_js, PackageResources.graph_js, PackageResources.layers_js, PackageResources.heads_js,
+    PackageResources.diagram_js, PackageResources.graph_js, PackageResources.layers_js,
+    PackageResources.heads_js,
     PackageResources.change_js,
     PackageResources.table_js, PackageResources.page_js,
   ]

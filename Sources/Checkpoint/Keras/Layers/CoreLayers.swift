@@ -1,4 +1,4 @@
-/// What comes in. Its shape may be unknown where a sequential model was never built.
+/// What comes in; its shape may be unknown where a sequential model was never built.
 public struct InputLayer: KerasLayer {
   public static let classNames = ["InputLayer"]
 

@@ -101,8 +101,7 @@ public struct BorderLayer: KerasLayer {
         isCropping ? "cropping" : "padding", count: count, default: fallback)
     }
     isChannelsFirst =
-      count == 1 && config["data_format"] == nil
-      ? false : try config.isChannelsFirst(unstated: config.context.isChannelsFirst)
+      count == 1 && config["data_format"] == nil ? false : try config.isChannelsFirstAsOthers()
   }
 
   public func outputs(
@@ -137,8 +136,7 @@ public struct UpSamplingLayer: KerasLayer {
     factors = try config.ints(
       "size", "length", count: count, default: Array(repeating: 2, count: count))
     interpolation = try config.interpolation(count == 2 ? nil : "nearest", default: "nearest")
-    isChannelsFirst =
-      count == 1 ? false : try config.isChannelsFirst(unstated: config.context.isChannelsFirst)
+    isChannelsFirst = count == 1 ? false : try config.isChannelsFirstAsOthers()
   }
 
   public func outputs(
