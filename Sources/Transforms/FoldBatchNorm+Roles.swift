@@ -70,7 +70,8 @@ struct FoldTarget {
   /// The axis of a result along which a map may go into the weights.
   func resultAxis(rank: Int) -> Int? {
     if let norm = description as? BatchNormalizationLayer {
-      guard !norm.isSampleWise, let axes = try? norm.axes(rank: rank - skipped), axes.count == 1
+      guard norm.moments == .stored, let axes = try? norm.axes(rank: rank - skipped),
+        axes.count == 1
       else {
         return nil
       }
@@ -236,8 +237,12 @@ extension FoldRole.Copy {
 
   /// Where a layer over places has its channels.
   private static func channels(_ layer: KerasNetwork.Layer, rank: Int) -> Int? {
-    guard let isFirst = try? layer.config.isChannelsFirst() else { return nil }
-    return isFirst ? 1 : rank - 1
+    // Keras 1 leaves the order unsaid for some, whose descriptions know it.
+    switch layer.description {
+    case let border as BorderLayer: return border.isChannelsFirst ? 1 : rank - 1
+    case let layer as UpSamplingLayer: return layer.isChannelsFirst ? 1 : rank - 1
+    default: return (try? layer.config.isChannelsFirst()).map { $0 ? 1 : rank - 1 }
+    }
   }
 
   /// The source's axis of each axis of what Permute makes.

@@ -262,7 +262,11 @@ struct BatchNormFold {
     guard let layer = layer(ref) else { return nil }
     let target = FoldTarget(layer)
     guard let norm = target.description as? BatchNormalizationLayer else { return nil }
-    guard !norm.isSampleWise else { return "it normalizes each sample by its own moments (mode 1)" }
+    switch norm.moments {
+    case .stored: break
+    case .sample: return "it normalizes each sample by its own moments (mode 1)"
+    case .batch: return "it normalizes by the moments of the batch that it is given (mode 2)"
+    }
     guard weights.hasMoments(target.weights(of: name(ref))) else {
       return "it follows a layer that ckpt does not know"
     }

@@ -3,8 +3,8 @@ import Infer
 import TestSupport
 import Testing
 
-/// Every class of layers as Keras 1.2.2, 2.15 and 3 compute it (fixtures/keras-layers), by the engine and
-/// by the reference in Float64, from weights as the versions store them.
+/// Every class of layers as Keras 1.2.2, 2.15, 3 and keras_contrib compute it (fixtures/keras-layers), by
+/// the engine and by the reference in Float64, from weights as the versions store them.
 @Suite struct KerasLayerTests {
   /// A model of the fixture.
   struct Case: Sendable, CustomTestStringConvertible {
@@ -16,7 +16,7 @@ import Testing
 
     var name: String { json["name"]?.string ?? "" }
     var testDescription: String { "\(environment)/\(name)" }
-    var version: String { ["keras1": "1.2.2", "keras2": "2.15.0"][environment] ?? "3.15.1" }
+    var version: String { ["keras1": "1.2.2", "keras3": "3.15.1"][environment] ?? "2.15.0" }
 
     func texts(_ key: String) -> [String] { (json[key]?.array ?? []).compactMap(\.string) }
 
@@ -51,7 +51,9 @@ import Testing
     }
   }
 
-  static let cases: [Case] = ["keras1", "keras2", "keras3"].flatMap { environment -> [Case] in
+  static let environments = ["keras1", "keras2", "keras3", "contrib", "cudnn"]
+
+  static let cases: [Case] = environments.flatMap { environment -> [Case] in
     let folder = "keras-layers"
     guard
       let said = try? NPZ().read(Probe(Fixtures.path(folder, "\(environment).npz"))).tensors.first,
@@ -83,10 +85,10 @@ import Testing
   }
 
   @Test func `there are cases of both versions`() {
-    let counts = ["keras1", "keras2", "keras3"].map { environment in
+    let counts = Self.environments.map { environment in
       Self.cases.count { $0.environment == environment }
     }
-    #expect(counts == [20, 90, 89])
+    #expect(counts == [20, 90, 89, 3, 2])
   }
 
   @Test(arguments: cases) func `computes what Keras computes`(_ example: Case) throws {
@@ -101,6 +103,54 @@ import Testing
         #expect(same == true, "\(weight.name) is found by its layer as by its path")
       }
     }
+    let count = model.weights.reduce(0) { $0 + $1.tensor.shape.count }
+    let summary = KerasSummary(model)
+    #expect(summary.parameters == count)
+    // Keras 1 does not write that alpha is shared: the stored 5 numbers are 15.
+    let repeated = example.testDescription == "keras1/activations" ? 10 : 0
+    #expect(count == example.weights.reduce(repeated) { $0 + $1.shape.count })
+    try expect(model, example)
+  }
+
+  /// As the layer of another model, whose file lists the weights of all its layers in one group.
+  @Test(arguments: cases.filter { $0.json["backend"]?.string == "theano" })
+  func `older forms are found in inner models`(_ example: Case) throws {
+    let inner = try #require(example.json["model_config"])
+    let config = try #require(inner["config"])
+    let inputs = config["input_layers"]?.array ?? []
+    let outer = config["layers"]?.array?.filter { layer in
+      inputs.contains { $0.array?.first == layer["name"] }
+    }
+    let layer = JSON.object([
+      .init("name", .string("inner")), .init("class_name", .string("Model")),
+      .init("config", config), .init("inbound_nodes", .array([.array(inputs)])),
+    ])
+    let outputs = example.outputs.indices.map {
+      JSON.array([.string("inner"), .number(1), .number($0)])
+    }
+    let whole = JSON.object([
+      .init("class_name", .string("Model")),
+      .init(
+        "config",
+        .object([
+          .init("name", .string("outer")), .init("layers", .array((outer ?? []) + [layer])),
+          .init("input_layers", .array(inputs)), .init("output_layers", .array(outputs)),
+        ])),
+    ])
+    let names = example.texts("weights")
+    let group = Group(
+      name: "model_weights/inner",
+      tensors: zip(names, example.weights).map { $1.renamed("model_weights/inner/" + $0) })
+    let checkpoint = Checkpoint(
+      groups: [group],
+      attributes: [
+        Attribute("model_config", text: whole.compact), Attribute("backend", text: "theano"),
+        Attribute("keras_version", text: example.version),
+      ])
+    try expect(try KerasModel(checkpoint), example)
+  }
+
+  private func expect(_ model: KerasModel, _ example: Case) throws {
     let inputs = try RunnableKeras.inputs(named: example.inputs, for: model.network)
     let runnable = try RunnableKeras(model, inputs: inputs.mapValues(\.shape))
     if let obstacle = runnable.obstacle {
@@ -110,15 +160,14 @@ import Testing
       else { throw obstacle }
     }
     let names = runnable.outputNames
-    let expectations = zip(model.network.outputNames, example.outputs).filter { name, _ in
-      names.contains(name)
-    }
+    let rounding = (example.json["rounding"]?.array ?? []).map { $0.double ?? 0 }
+    let expectations = zip(model.network.outputNames, example.outputs).enumerated()
+      .filter { names.contains($1.0) }
     try #require(names.count == expectations.count)
     try #require(names.count + runnable.stops.count == example.outputs.count)
     let got = try runnable.session(returning: names, threads: 2).run(inputs)
     let judged = try runnable.reference(Double.self, inputs, returning: names)
-    let rounding = (example.json["rounding"]?.array ?? []).map { $0.double ?? 0 }
-    for (index, (name, expected)) in expectations.enumerated() {
+    for (index, (name, expected)) in expectations {
       let own = rounding.indices.contains(index) ? rounding[index] : 0
       #expect(got[name]?.shape == expected.shape, "\(name)")
       let error = difference(got[name], expected.converted(to: Double.self))

@@ -91,7 +91,7 @@ public struct BatchNormAnalysis: Sendable {
       let layer = network.layers[index]
       if let inner = layer.network {
         collect(inner, path + [layer.name], into: &found)
-      } else if let norm = layer.description as? BatchNormalizationLayer, !norm.isSampleWise {
+      } else if let norm = layer.description as? BatchNormalizationLayer, norm.moments == .stored {
         let source = layer.calls.first?.inputs.first
         found.append((layer, source.flatMap { network[$0.layer] }, path))
       }

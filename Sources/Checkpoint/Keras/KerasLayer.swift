@@ -64,6 +64,8 @@ public struct KerasVariable: Sendable, Equatable {
   public var isTrainable: Bool
   /// Where Keras 3 keeps it, below the layer's own group: `vars/0`, `cell/vars/1`.
   public var path: String
+  /// Where Keras 3 writes it once more: a wrapper that has a variable of its layer as its own.
+  public var alias: String?
 
   /// - Parameter path: ``KerasVariable/numbered(_:below:)`` fills in an empty one.
   public init(_ name: String, _ shape: [Int], trainable: Bool = true, path: String = "") {
@@ -89,6 +91,7 @@ public struct KerasVariable: Sendable, Equatable {
     var copy = self
     copy.name = place + "." + name
     copy.path = part + "/" + path
+    copy.alias = alias.map { part + "/" + $0 }
     return copy
   }
 }
@@ -133,6 +136,8 @@ public enum KerasLayerRegistry {
     EinsumDenseLayer.self, HighwayLayer.self, MaxoutDenseLayer.self,
     // Operations.
     OperationLayer.self, LambdaLayer.self,
+    // keras_contrib.
+    ContribCRF.self,
   ]
 
   private static let byName: [String: [any KerasLayer.Type]] = Dictionary(

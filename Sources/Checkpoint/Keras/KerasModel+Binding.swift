@@ -58,6 +58,7 @@ extension KerasModel {
       }
       weights.append(try KerasModel.weight(variable, tensor))
       taken.insert(tensor.name)
+      if let again = variable.alias.flatMap({ byName[$0] }) { taken.insert(again.name) }
     }
   }
 

@@ -233,10 +233,12 @@ private struct KerasWriter {
       guard let weight = byName[variable.name] else {
         throw CheckpointError(.mismatch, .tensor(variable.name), "is missing")
       }
-      let group = HDF5Index.parent(of: variable.path)
-      if members[group] == nil, names[group] == nil { groups.append(group) }
-      members[group, default: []].append(
-        (try converted(weight.rounded().tensor).renamed(variable.path), weight))
+      let tensor = try converted(weight.rounded().tensor)
+      for path in [variable.path] + [variable.alias].compactMap({ $0 }) {
+        let group = HDF5Index.parent(of: path)
+        if members[group] == nil, names[group] == nil { groups.append(group) }
+        members[group, default: []].append((tensor.renamed(path), weight))
+      }
     }
     for path in groups {
       let own = members[path] ?? []

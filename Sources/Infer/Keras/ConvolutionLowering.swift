@@ -139,43 +139,162 @@ extension LocallyConnectedLayer: LoweredLayer {
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
     let x = try call.one().id
+    let expected = try variables(KerasCall([KerasShape(builder.shape(x).map { $0 })]))
+    let kernel = try builder.weight("kernel")
+    guard let shape = expected.first?.shape, builder.shape(kernel) == shape else {
+      throw CheckpointError(
+        .mismatch, Place(), "has a kernel \(builder.shape(kernel)), which does not fit its input")
+    }
     return [
       KerasValue(
         try builder.onChannelsLast(x, windows, activation) { x, builder in
-          let extents = builder.shape(x)
-          var places: [Int] = []
-          for axis in 0..<windows.axes {
-            places.append(try windows.places(extents[axis + 1], axis))
+          let result =
+            implementation == 2
+            ? try dense(x, kernel, &builder) : try byPlace(x, kernel, &builder)
+          guard usesBias else { return result }
+          var bias = try builder.weight("bias")
+          if windows.isChannelsFirst {
+            // Keras reads its elements as those of [filters, places…].
+            let extents = builder.shape(bias)
+            let turned = [filters] + extents.dropLast()
+            bias = try builder.transpose(
+              builder.reshape(bias, turned), Array(1..<turned.count) + [0])
           }
-          // For every element of the window, what each place sees there, side by side.
-          var parts: [Graph.ID] = []
-          for number in 0..<windows.size.reduce(1, *) {
-            var (rest, starts) = (number, [Int](repeating: 0, count: windows.axes))
-            for axis in windows.size.indices.reversed() {
-              starts[axis] = rest % windows.size[axis]
-              rest /= windows.size[axis]
-            }
-            parts.append(
-              try builder.apply(
-                Slice(
-                  starts: [0] + starts + [0], steps: [1] + windows.strides + [1],
-                  counts: [extents[0]] + places + [extents[windows.axes + 1]]), x))
-          }
-          let seen =
-            parts.count == 1
-            ? parts[0] : try builder.apply(Concatenate(axis: windows.axes + 1), parts)
-          let count = places.reduce(1, *)
-          let width = builder.shape(seen)[windows.axes + 1]
-          let byPlace = try builder.transpose(
-            builder.reshape(seen, [extents[0], count, width]), [1, 0, 2])
-          let product = try builder.apply(
-            MatrixProduct(transposesA: false, transposesB: false), byPlace, builder.weight("kernel")
-          )
-          let result = try builder.reshape(
-            builder.transpose(product, [1, 0, 2]), [extents[0]] + places + [filters])
-          return usesBias ? try builder.binary(.add, result, builder.weight("bias")) : result
+          return try builder.binary(.add, result, bias)
         })
     ]
+  }
+
+  /// As one product with all that there is, zeros where no window touches.
+  private func dense(
+    _ x: Graph.ID, _ kernel: Graph.ID, _ builder: inout KerasBuilder
+  ) throws -> Graph.ID {
+    let isFirst = windows.isChannelsFirst
+    let spatial = Array(builder.shape(x)[1...windows.axes])
+    let places = try places(spatial)
+    var touches: [Double] = []
+    forEach(spatial) { element in
+      forEach(places) { place in
+        let isTouched = element.indices.allSatisfy {
+          touched(place[$0], $0, of: spatial[$0]).contains(element[$0])
+        }
+        touches.append(isTouched ? 1 : 0)
+      }
+    }
+    let mask = try builder.constant(
+      isFirst ? [1] + spatial + [1] + places : spatial + [1] + places + [1], touches)
+    let masked = try builder.binary(.multiply, kernel, mask)
+    let own = isFirst ? try builder.channelsFirst(x) : x
+    let extents = builder.shape(own)
+    let width = extents.dropFirst().reduce(1, *)
+    let count = places.reduce(filters, *)
+    let product = try builder.apply(
+      MatrixProduct(transposesA: false, transposesB: false),
+      builder.reshape(own, [extents[0], width]), builder.reshape(masked, [width, count]))
+    let result = try builder.reshape(
+      product, [extents[0]] + (isFirst ? [filters] + places : places + [filters]))
+    return isFirst ? try builder.channelsLast(result) : result
+  }
+
+  /// As a product for each place with what its window sees.
+  private func byPlace(
+    _ x: Graph.ID, _ kernel: Graph.ID, _ builder: inout KerasBuilder
+  ) throws -> Graph.ID {
+    let extents = builder.shape(x)
+    let (batch, channels, axes) = (extents[0], extents[windows.axes + 1], windows.axes)
+    let spatial = Array(extents[1...axes])
+    let places = try places(spatial)
+    let before = (0..<axes).map { self.before($0) }
+    let after = (0..<axes).map { axis in
+      let end = (places[axis] - 1) * windows.strides[axis] + windows.size[axis] - before[axis]
+      return max(0, end - spatial[axis])
+    }
+    let padded =
+      (before + after).allSatisfy { $0 == 0 }
+      ? x : try builder.apply(Pad(before: [0] + before + [0], after: [0] + after + [0]), x)
+    // For every element of the window, what each place sees there, side by side.
+    var parts: [Graph.ID] = []
+    try forEach(windows.size) { starts in
+      parts.append(
+        try builder.apply(
+          Slice(
+            starts: [0] + starts + [0], steps: [1] + windows.strides + [1],
+            counts: [batch] + places + [channels]), padded))
+    }
+    let seen = parts.count == 1 ? parts[0] : try builder.apply(Concatenate(axis: axes + 1), parts)
+    let (count, window) = (places.reduce(1, *), windows.size.reduce(1, *))
+    var byPlace = try builder.reshape(seen, [batch, count, window, channels])
+    if windows.isChannelsFirst { byPlace = try builder.transpose(byPlace, [0, 1, 3, 2]) }
+    byPlace = try builder.transpose(
+      builder.reshape(byPlace, [batch, count, window * channels]), [1, 0, 2])
+    let weights = implementation == 3 ? try listed(kernel, spatial, channels, &builder) : kernel
+    let product = try builder.apply(
+      MatrixProduct(transposesA: false, transposesB: implementation == 3), byPlace, weights)
+    return try builder.reshape(
+      builder.transpose(product, [1, 0, 2]), [batch] + places + [filters])
+  }
+
+  /// The list of implementation 3 as `[places, filters, window · in]`, in the window's own order.
+  private func listed(
+    _ kernel: Graph.ID, _ spatial: [Int], _ channels: Int, _ builder: inout KerasBuilder
+  ) throws -> Graph.ID {
+    let isFirst = windows.isChannelsFirst
+    let places = try places(spatial)
+    let (count, window) = (places.reduce(1, *), windows.size.reduce(1, *))
+    let shape = (isFirst ? [filters, count] : [count, filters]) + [window * channels]
+    var result = kernel
+    if windows.padding == .valid {
+      result = try builder.reshape(kernel, shape)
+    } else {
+      let length = builder.shape(kernel)[0]
+      // Indices are Float32.
+      guard length < 1 << 24 else {
+        throw CheckpointError(
+          .unsupported, Place(), "has \(length) weights in a list with padding same")
+      }
+      // Where each stands in the list; what is beyond an edge is the zero behind it.
+      var (indices, next) = ([Double](), 0)
+      func add(_ place: [Int]) {
+        func element(_ offset: [Int]) {
+          let isTouched = offset.indices.allSatisfy { axis in
+            let element = place[axis] * windows.strides[axis] - before(axis) + offset[axis]
+            return 0..<spatial[axis] ~= element
+          }
+          indices.append(Double(isTouched ? next : length))
+          if isTouched { next += 1 }
+        }
+        if isFirst {
+          for _ in 0..<channels { forEach(windows.size, element) }
+        } else {
+          forEach(windows.size) { offset in for _ in 0..<channels { element(offset) } }
+        }
+      }
+      if isFirst {
+        for _ in 0..<filters { forEach(places, add) }
+      } else {
+        forEach(places) { place in for _ in 0..<filters { add(place) } }
+      }
+      let list = try builder.apply(Pad(before: [0], after: [1]), kernel)
+      result = try builder.apply(GatherAxis(axis: 0), list, builder.constant(shape, indices))
+    }
+    return isFirst ? try builder.transpose(result, [1, 0, 2]) : result
+  }
+
+  private func places(_ spatial: [Int]) throws -> [Int] {
+    try spatial.enumerated().map { try windows.places($1, $0) }
+  }
+
+  /// Every index of so many extents, the last changing first.
+  private func forEach(_ extents: [Int], _ body: ([Int]) throws -> Void) rethrows {
+    var index = extents.map { _ in 0 }
+    for _ in 0..<extents.reduce(1, *) {
+      try body(index)
+      for axis in extents.indices.reversed() {
+        index[axis] += 1
+        if index[axis] < extents[axis] { break }
+        index[axis] = 0
+      }
+    }
   }
 }
 

@@ -44,11 +44,19 @@ extension BatchNormalizationLayer: LoweredLayer {
     let result = try builder.joining(axes, of: x.id) { x, builder in
       let gamma = hasScale ? try builder.vector("gamma") : nil
       let beta = hasShift ? try builder.vector("beta") : nil
-      guard isSampleWise else {
+      if moments != .sample {
+        var kept: [Graph.ID] = []
+        if moments == .stored {
+          kept = [try builder.vector("moving_mean"), try builder.vector("moving_variance")]
+        } else {
+          let others = Array(builder.shape(x).indices.dropLast())
+          for kind in [Reduce.Kind.mean, .variance] {
+            kept.append(try builder.apply(Reduce(kind, axes: others), x))
+          }
+        }
         return try builder.apply(
           BatchNorm(epsilon: epsilon, hasGamma: hasScale, hasBeta: hasShift),
-          [x, try builder.vector("moving_mean"), try builder.vector("moving_variance")]
-            + [gamma, beta].compactMap { $0 })
+          [x] + kept + [gamma, beta].compactMap { $0 })
       }
       // (x − mean) / (√(variance + ε) + ε).
       let last = [builder.shape(x).count - 1]

@@ -72,6 +72,7 @@ public struct TrainedActivationLayer: KerasLayer {
   }
 
   public let kind: Kind
+  private let isOld: Bool
   /// From 1, the first after the batch; as stated.
   public let sharedAxes: [Int]
 
@@ -80,6 +81,7 @@ public struct TrainedActivationLayer: KerasLayer {
       throw config.error("is no activation with trained parameters", kind: .unsupported)
     }
     self.kind = kind
+    isOld = config.context.version == 1
     sharedAxes = try config.signedInts("shared_axes", default: [])
   }
 
@@ -101,18 +103,14 @@ public struct TrainedActivationLayer: KerasLayer {
     return KerasVariable.numbered(names.map { KerasVariable($0, shape) })
   }
 
-  /// Keras 1 does not write which axes are shared; what is stored says it.
+  /// Keras 1 does not write which axes share a number: the stored extents of 1 say it.
   public func adapted(
     _ stored: [Tensor], to variables: [KerasVariable]
   ) throws(CheckpointError) -> [Weight]? {
-    guard stored.count == variables.count else { return nil }
+    guard isOld, stored.count == variables.count else { return nil }
     var weights: [Weight] = []
     for (tensor, variable) in zip(stored, variables) {
-      let extents = tensor.shape.extents
-      guard extents.count == variable.shape.count,
-        zip(extents, variable.shape).allSatisfy({ $0 == $1 || $0 == 1 })
-      else { return nil }
-      weights.append(Weight(variable.name, tensor, sources: [tensor.name]))
+      weights.append(try KerasModel.weight(variable, tensor.repeated(to: variable.shape)))
     }
     return weights
   }

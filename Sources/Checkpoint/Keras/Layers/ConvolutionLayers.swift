@@ -330,6 +330,19 @@ struct KerasStoredKernels: Sendable {
 }
 
 extension Tensor {
+  /// The tensor with axes of 1 repeated to larger extents; as it is where the shapes do not agree.
+  func repeated(to extents: [Int]) throws(CheckpointError) -> Tensor {
+    guard shape.extents != extents, shape.rank == extents.count,
+      zip(shape.extents, extents).allSatisfy({ $0 == $1 || $0 == 1 })
+    else { return self }
+    let steps = zip(shape.strides, shape.extents).map { $1 == 1 ? 0 : $0 }
+    var tensor = self
+    tensor.shape = Shape(extents)
+    tensor.payload = try StridedPayload(
+      stored: payload, shape: tensor.shape, strides: steps, size: dtype.size)
+    return tensor
+  }
+
   /// The same elements with their axes in another order, and the first few of these turned round.
   func permuted(_ order: [Int], reversing reversed: Int) throws(CheckpointError) -> Tensor {
     let extents = order.map { shape.extents[$0] }
@@ -357,10 +370,15 @@ extension Tensor {
   }
 }
 
-/// A convolution with a kernel of its own for every place: kernel `[places, k… · in, filters]`, bias
-/// `[places…, filters]`.
+/// A convolution with a kernel of its own for every place; bias `[places…, filters]`.
 ///
-/// Its other two ways of storing the kernel (`implementation` 2 and 3) are refused.
+/// `implementation` says how the kernel is kept: 1 as `[places, k… · in, filters]`; 2 as
+/// `[extents…, in, places…, filters]`, of which only what a window touches counts; 3 as a list of these
+/// elements, place by place and filter by filter. With channels first `in` and `filters` stand before
+/// what is spatial.
+///
+/// Source: `keras/src/layers/locally_connected` (2.15), whose padding `same` puts half a window before
+/// each place, whatever the stride.
 public struct LocallyConnectedLayer: KerasLayer {
   public static let classNames = ["LocallyConnected1D", "LocallyConnected2D"]
 
@@ -368,38 +386,73 @@ public struct LocallyConnectedLayer: KerasLayer {
   public let filters: Int
   public let usesBias: Bool
   public let activation: KerasActivation
+  public let implementation: Int
 
   public init(_ config: KerasConfig) throws(CheckpointError) {
     windows = try KerasWindows(convolution: config, axes: try KerasWindows.axes(of: config))
     filters = try config.int("filters", "nb_filter")
     usesBias = try config.bool("use_bias", "bias", default: true)
     activation = try config.activation()
-    let implementation = try config.int("implementation", default: 1)
-    guard implementation == 1, windows.padding == .valid else {
-      throw config.error(
-        "keeps its kernel by implementation \(implementation) with padding "
-          + "\(windows.padding.rawValue); ckpt computes implementation 1 with padding valid",
-        kind: .unsupported)
+    implementation = try config.int("implementation", default: 1)
+    guard implementation <= 3 else {
+      throw config.error("implementation is \(implementation); expected 1, 2 or 3")
     }
+    guard windows.padding == .valid || windows.padding == .same && implementation > 1 else {
+      throw config.error(
+        "has padding \(windows.padding.rawValue) with implementation \(implementation)")
+    }
+    guard windows.dilation.allSatisfy({ $0 == 1 }) else {
+      throw config.error("has dilation \(windows.dilation), which this class does not know")
+    }
+  }
+
+  /// How far the first window reaches beyond the beginning of an axis.
+  public func before(_ axis: Int) -> Int { windows.padding == .same ? windows.size[axis] / 2 : 0 }
+
+  /// What the window at a place of an axis touches.
+  public func touched(_ place: Int, _ axis: Int, of extent: Int) -> Range<Int> {
+    let start = place * windows.strides[axis] - before(axis)
+    let end = min(start + windows.size[axis], extent)
+    return min(max(start, 0), max(end, 0))..<max(end, 0)
   }
 
   public func variables(
     _ call: KerasCall<KerasShape>
   ) throws(CheckpointError) -> [KerasVariable] {
     let channels = try windows.channels(call)
-    let result = try outputs(call)[0]
-    let spatial =
-      windows.isChannelsFirst ? result.extents[2...] : result.extents.dropFirst().dropLast()
-    let places = spatial.compactMap { $0 }
-    guard places.count == windows.axes else {
-      throw CheckpointError(
-        .mismatch, Place(), "takes \(try call.only()), whose spatial extents must be known")
+    let (input, result) = (try call.only(), try outputs(call)[0])
+    func spatial(_ shape: KerasShape) -> [Int] {
+      let extents =
+        windows.isChannelsFirst ? shape.extents[2...] : shape.extents.dropFirst().dropLast()
+      return extents.compactMap { $0 }
     }
-    var (width, count) = (channels, 1)
-    for extent in windows.size { width = try width.times(extent) }
-    for extent in places { count = try count.times(extent) }
+    let (extents, places) = (spatial(input), spatial(result))
+    guard places.count == windows.axes, extents.count == windows.axes else {
+      throw CheckpointError(
+        .mismatch, Place(), "takes \(input), whose spatial extents must be known")
+    }
+    func product(_ factors: [Int]) throws(CheckpointError) -> Int {
+      var product = 1
+      for factor in factors { product = try product.times(factor) }
+      return product
+    }
+    let kernel: [Int]
+    switch implementation {
+    case 1: kernel = [try product(places), try product(windows.size + [channels]), filters]
+    case 2:
+      kernel =
+        windows.isChannelsFirst
+        ? [channels] + extents + [filters] + places : extents + [channels] + places + [filters]
+    default:
+      var touched: [Int] = []
+      for axis in 0..<windows.axes {
+        touched.append(
+          (0..<places[axis]).reduce(0) { $0 + self.touched($1, axis, of: extents[axis]).count })
+      }
+      kernel = [try product(touched + [channels, filters])]
+    }
     return KerasVariable.numbered(
-      [KerasVariable("kernel", [count, width, filters])]
+      [KerasVariable("kernel", kernel)]
         + (usesBias ? [KerasVariable("bias", places + [filters])] : []))
   }
 

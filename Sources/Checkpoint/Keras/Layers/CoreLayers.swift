@@ -125,6 +125,38 @@ public struct NetworkLayer: KerasLayer {
     let shapes = network.shapes(network.binding(call.inputs)).values
     return network.outputs.compactMap { shapes[$0] }
   }
+
+  /// Layers inside may have older forms: a model lists what is trained, layer by layer, and then what
+  /// is not.
+  public func adapted(
+    _ stored: [Tensor], to variables: [KerasVariable]
+  ) throws(CheckpointError) -> [Weight]? {
+    guard network.context.version < 3, stored.count == variables.count else { return nil }
+    let listed = variables.filter(\.isTrainable) + variables.filter { !$0.isTrainable }
+    let byName = Dictionary(zip(listed.map(\.name), stored)) { first, _ in first }
+    var weights: [Weight] = []
+    var isChanged = false
+    for layer in network.layers {
+      let own = variables.filter { $0.name.hasPrefix(layer.name + ".") }
+      let tensors = own.compactMap { byName[$0.name] }
+      let inside = own.map { $0.outside(layer.name) }
+      guard !own.isEmpty, let description = layer.description else { continue }
+      do throws(CheckpointError) {
+        let adapted = try description.adapted(tensors, to: inside)
+        isChanged = isChanged || adapted != nil
+        var bound = adapted ?? []
+        if adapted == nil { bound = try KerasModel.bound(tensors, to: inside) }
+        for weight in bound {
+          weights.append(weight.renamed(layer.name + "." + weight.name))
+        }
+      } catch {
+        // Another order of the file's, in which nothing is to be adapted.
+        guard isChanged else { return nil }
+        throw error.at(layer.place)
+      }
+    }
+    return isChanged ? weights : nil
+  }
 }
 
 extension KerasCall<KerasShape> {

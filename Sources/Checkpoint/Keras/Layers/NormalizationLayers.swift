@@ -8,11 +8,20 @@ public struct BatchNormalizationLayer: KerasLayer {
     "BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization",
   ]
 
+  /// By which mean and variance it normalizes: Keras 1's `mode`, by its number.
+  public enum Moments: Int, Sendable {
+    /// Those that training has kept.
+    case stored
+    /// Each sample's own, over its last axis; the stored ones are not used.
+    case sample
+    /// Those of the batch that it is given, also after training; the stored ones are not used.
+    case batch
+  }
+
   public let hasScale: Bool
   public let hasShift: Bool
   public let epsilon: Double
-  /// Keras 1's mode 1 normalizes each sample over its last axis and keeps the moments unused.
-  public let isSampleWise: Bool
+  public let moments: Moments
   /// Whether it has the three variables of batch renormalization, which count in training only.
   let hasRenormalization: Bool
   private let config: KerasConfig
@@ -24,18 +33,17 @@ public struct BatchNormalizationLayer: KerasLayer {
     epsilon = try config.double("epsilon", default: 1e-3)
     hasRenormalization = try config.bool("renorm", default: false)
     let mode = try config.int("mode", least: 0, default: 0)
-    guard mode < 2 else {
-      throw config.error(
-        "has mode \(mode): it normalizes by the batch that it is given, so that the rows of a batch "
-          + "depend on each other", kind: .unsupported)
+    guard let moments = Moments(rawValue: mode) else {
+      throw config.error("mode is \(mode); expected 0, 1 or 2")
     }
-    isSampleWise = mode == 1
+    self.moments = moments
     guard epsilon >= 0 else { throw config.error("its epsilon \(epsilon) is negative") }
   }
 
   /// The axes of a tensor along which the weights lie, in ascending order.
   public func axes(rank: Int) throws(CheckpointError) -> [Int] {
-    isSampleWise ? [rank - 1] : try config.axes("axis", rank: rank, default: [rank - 1]).sorted()
+    moments == .sample
+      ? [rank - 1] : try config.axes("axis", rank: rank, default: [rank - 1]).sorted()
   }
 
   public func variables(
@@ -260,8 +268,13 @@ public struct SpectralNormalizationLayer: KerasLayer {
       throw CheckpointError(
         .unsupported, Place(), "wraps \(layer.className), which has no kernel to normalize")
     }
-    return KerasVariable.numbered([KerasVariable("vector_u", [1, width], trainable: false)])
-      + own.map { $0.inside("layer", path: "layer") }
+    // The wrapper's first variable is the kernel again.
+    return [KerasVariable("vector_u", [1, width], trainable: false, path: "vars/1")]
+      + own.map { variable in
+        var copy = variable.inside("layer", path: "layer")
+        if variable == kernel { copy.alias = "vars/0" }
+        return copy
+      }
   }
 
   public func outputs(
