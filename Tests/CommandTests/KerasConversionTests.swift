@@ -165,6 +165,21 @@ import Testing
     #expect(result.json?["weights_differing"]?.array?.isEmpty == false)
   }
 
+  @Test func `a folded graph answers as the one that it was made of`() throws {
+    let folder = try TemporaryFolder()
+    let source = Fixtures.path("keras-models", "mobilenet", "keras3.keras")
+    let folded = folder.file("folded.keras")
+    let made = try Command.convert(source, to: folded, ["--apply", "fold-batchnorm"])
+    #expect(made.code == 0, "\(made.errors)")
+    let same = try Command.run("verify", source, folded, "--json")
+    #expect(same.code == 0, "\(same.errors)")
+    #expect(same.json?["verdict"]?.string == "rounding")
+    // A weight that is off shows in the answers.
+    let other = try Command.run(
+      "verify", folded, Fixtures.path("keras-models", "xception", "keras3.keras"))
+    #expect(other.code != 0)
+  }
+
   @Test func `a step for families does not touch a graph of layers`() throws {
     let folder = try TemporaryFolder()
     let result = try Command.convert(

@@ -124,8 +124,10 @@ extension KerasNetwork.Layer {
   /// Where it is, for errors.
   var site: Place { Place(member: "layer \(name) (\(className))") }
 
-  /// An error of its lowering with its place. What an op refuses is the file's fault here: sizes and what
-  /// a layer is called with come from the configuration.
+  /// An error of its lowering with its place.
+  ///
+  /// What an op refuses is the file's fault here: sizes and what a layer is called with come from the
+  /// configuration.
   fileprivate func located(_ error: any Error) -> any Error {
     switch error {
     case let error as CheckpointError: error.at(site)

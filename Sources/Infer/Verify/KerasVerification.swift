@@ -18,10 +18,25 @@ extension Verification {
     var relation = correspondence
     let counterparts = KerasVerification.counterparts(source.network, result.network)
     relation.renamed.merge(counterparts) { old, _ in old }
+    // A layer that another graph does without has gone into its neighbours, whose values are others then.
+    let isOther =
+      correspondence == Correspondence() && counterparts.isEmpty
+      && KerasVerification.layers(source.network) != KerasVerification.layers(result.network)
+    if isOther {
+      relation.contract = .rounding
+      relation.removed = KerasVerification.layers(source.network)
+        .subtracting(source.network.outputs.map(\.layer))
+      relation.rewritten = Set(source.weights.map(\.name))
+    }
     func verified(
       _ arrays: [String: NDArray<Float>], _ options: VerificationOptions
     ) throws -> Verification {
-      try KerasVerification.verified(source, result, arrays, relation, unrounded, options)
+      var made = try KerasVerification.verified(
+        source, result, arrays, relation, unrounded, options)
+      if isOther {
+        made.notes.append("the two graphs have different layers: what counts is what they answer")
+      }
+      return made
     }
     if let given {
       self = try verified(RunnableKeras.inputs(named: given, for: source.network), options)
@@ -163,6 +178,15 @@ enum KerasVerification {
       pairs.append((weight.name, weight.tensor, other))
     }
     return (try Verification.differing(pairs, relation.contract), pairs.count)
+  }
+
+  /// The names of all layers, those of inner models behind the models' names.
+  static func layers(_ network: KerasNetwork) -> Set<String> {
+    network.layers.reduce(into: []) { names, layer in
+      names.insert(layer.name)
+      guard let inner = layer.network else { return }
+      names.formUnion(layers(inner).map { "\(layer.name).\($0)" })
+    }
   }
 
   /// The arrays by the result's names of the inputs: by name, else by their order.
