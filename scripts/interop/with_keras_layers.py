@@ -21,6 +21,10 @@ VERSION = 'keras3' if K3 else 'keras2'
 # TensorFlow takes the weights of bicubic interpolation from a table of 1024 steps.
 TOLERANCES = {('keras2', 'up_sampling', 'bicubic'): 1e-3}
 UNSUPPORTED = 2
+# Keras 2.15 writes no archive of a slice with an ellipsis.
+UNSAVED = {('keras2', 'tf_shapes')}
+# What the code of Lambda layers does.
+LAMBDAS = {'lambdas': ['mean=mean', 'twice=scale=2'], 'mask_through_recurrent': ['unmasked=identity']}
 refused = []
 
 
@@ -30,8 +34,12 @@ def forms(model, name):
     config.write_text(model.to_json())
     model.save_weights(weights)
     model.save(whole)
-    model.save(archive)
-    return [('h5', whole, []), ('weights.h5', weights, ['--config', config]), ('keras', archive, [])]
+    said = [word for function in LAMBDAS.get(name, []) for word in ('--lambda', function)]
+    made = [('h5', whole, said), ('weights.h5', weights, ['--config', config] + said)]
+    if (VERSION, name) not in UNSAVED:
+        model.save(archive)
+        made.append(('keras', archive, said))
+    return made
 
 
 def run(model, options, inputs, outputs):
