@@ -56,6 +56,17 @@ public struct KerasCall<Value: Sendable>: Sendable {
   /// The tensors among the arguments without a name.
   public var inputs: [Value] { arguments.flatMap(\.tensors) }
 
+  /// The only input.
+  ///
+  /// - Throws: ``CheckpointError`` where there are none, or several.
+  public func only() throws(CheckpointError) -> Value {
+    let inputs = inputs
+    guard inputs.count == 1 else {
+      throw CheckpointError(.mismatch, Place(), "takes one tensor; it is given \(inputs.count)")
+    }
+    return inputs[0]
+  }
+
   /// All tensors, those by name last.
   public var tensors: [Value] { inputs + keywords.flatMap(\.argument.tensors) }
 

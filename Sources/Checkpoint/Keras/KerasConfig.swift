@@ -51,11 +51,14 @@ public struct KerasConfig: Sendable {
     return nil
   }
 
+  /// Where the layer is, for errors.
+  public var place: Place { Place(member: "layer \(layer) (\(className))") }
+
   /// An error of the layer: where, what.
   public func error(
     _ reason: String, kind: CheckpointError.Kind = .mismatch, hint: String? = nil
   ) -> CheckpointError {
-    CheckpointError(kind, Place(member: "layer \(layer) (\(className))"), reason, hint: hint)
+    CheckpointError(kind, place, reason, hint: hint)
   }
 
   private func wrong(_ key: String, _ value: JSON?, _ expected: String) -> CheckpointError {

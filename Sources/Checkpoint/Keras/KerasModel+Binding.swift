@@ -2,12 +2,10 @@
 
 extension KerasModel {
   mutating func bind(_ checkpoint: Checkpoint) throws(CheckpointError) {
-    let inputs = inputShapes
-    let variables = try network.variablesByLayer(inputs)
+    let variables = try network.variablesByLayer(inputShapes)
     var taken: Set<String> = []
     if KerasModel.storesPaths(checkpoint) {
-      try bind(
-        checkpoint, network.variables(inputs).map { ($0, $0.path) }, &taken)
+      try bind(checkpoint, network.variables(variables).map { ($0, $0.path) }, &taken)
     } else if checkpoint.tensors.contains(where: { $0.name.hasSuffix(KerasModel.attribute) }) {
       try bind(
         checkpoint, KerasModel.objectPaths(network.layers.map { ($0, variables[$0.name] ?? []) }),
@@ -147,7 +145,7 @@ extension KerasModel {
         weights += bound.map { $0.renamed(layer.name + "." + $0.name) }
         taken.formUnion(bound.flatMap(\.sources))
       } catch {
-        throw error.at(layer.place)
+        throw error.at(layer.config.place)
       }
     }
   }

@@ -380,7 +380,7 @@ extension KerasNetwork.Layer {
     do throws(CheckpointError) {
       try self.init(entry, number: 0, outer.context)
     } catch {
-      throw error.at(Place(member: "layer \(outer.layer) (\(outer.className))"))
+      throw error.at(outer.place)
     }
   }
 
@@ -397,7 +397,7 @@ extension KerasNetwork.Layer {
     do throws(CheckpointError) {
       return .known(try type.init(config))
     } catch {
-      return .unknown(error.at(Place(member: "layer \(config.layer) (\(config.className))")))
+      return .unknown(error.at(config.place))
     }
   }
 }

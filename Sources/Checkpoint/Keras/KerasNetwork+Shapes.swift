@@ -46,7 +46,7 @@ extension KerasNetwork {
         guard let description = layer.description else { throw layer.unknown }
         return try description.outputs(call)
       } catch {
-        result.stops.append((layer.name, error.at(layer.place)))
+        result.stops.append((layer.name, error.at(layer.config.place)))
         return nil
       }
     }
@@ -60,7 +60,11 @@ extension KerasNetwork {
   public func variables(
     _ given: [KerasTensor: KerasShape] = [:]
   ) throws(CheckpointError) -> [KerasVariable] {
-    let found = try variablesByLayer(given)
+    variables(try variablesByLayer(given))
+  }
+
+  /// The same of variables that are known by layer.
+  func variables(_ found: [String: [KerasVariable]]) -> [KerasVariable] {
     var names = KerasNames()
     return layers.flatMap { layer in
       let group = "layers/" + names.next(layer.className)
@@ -89,7 +93,7 @@ extension KerasNetwork {
       do throws(CheckpointError) {
         found[layer.name] = try description.variables(call)
       } catch {
-        throw error.at(layer.place)
+        throw error.at(layer.config.place)
       }
     }
     return found
@@ -97,12 +101,10 @@ extension KerasNetwork {
 }
 
 extension KerasNetwork.Layer {
-  var place: Place { Place(member: "layer \(name) (\(className))") }
-
   /// Why the class is not known.
   public var unknown: CheckpointError {
     if case .unknown(let error) = kind { return error }
-    return CheckpointError(.unsupported, place, "cannot be computed")
+    return CheckpointError(.unsupported, config.place, "cannot be computed")
   }
 }
 

@@ -4,7 +4,7 @@ extension SoftmaxLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     // A mask of Keras that travels with the input would have another rank, and is not given to it.
     let positional = call.arguments.dropFirst().first?.tensors.first
     guard let mask = call["mask"]?.tensors.first ?? positional else {
@@ -22,29 +22,11 @@ extension SoftmaxLayer: LoweredLayer {
   }
 }
 
-extension ReLULayer: LoweredLayer {
-  func lower(
-    _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
-  ) throws -> [KerasValue] {
-    let x = try call.one()
-    return [KerasValue(try builder.activate(x.id, activation), mask: x.mask)]
-  }
-}
-
-extension RectifierLayer: LoweredLayer {
-  func lower(
-    _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
-  ) throws -> [KerasValue] {
-    let x = try call.one()
-    return [KerasValue(try builder.activate(x.id, activation), mask: x.mask)]
-  }
-}
-
 extension TrainedActivationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let result: Graph.ID
     switch kind {
     case .prelu:

@@ -78,7 +78,7 @@ extension Bert4kerasEmbedding: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let table = try builder.weight("embeddings")
     if Bert4kerasEmbedding.isProduct(call) {
       return [
@@ -285,12 +285,9 @@ extension GatedAttentionLayer: LoweredLayer {
       visible = flag.tensors.first?.id ?? (call.flag("a_bias") ? further.popFirst() : nil)
     }
     func cut(_ x: Graph.ID, _ widths: [Int], _ builder: inout KerasBuilder) throws -> [Graph.ID] {
-      let shape = builder.shape(x)
       var (start, parts) = (0, [Graph.ID]())
       for width in widths {
-        parts.append(
-          try builder.apply(
-            Slice(starts: [0, 0, start], steps: [1, 1, 1], counts: shape.dropLast() + [width]), x))
+        parts.append(try builder.part(x, axis: 2, from: start, count: width))
         start += width
       }
       return parts
@@ -423,7 +420,7 @@ extension FeedForwardLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     var hidden = try builder.dense(x.id, "i0_dense", bias: usesBias, activations[0])
     for index in activations.indices.dropFirst() {
       let gate = try builder.dense(x.id, "i\(index)_dense", bias: usesBias, activations[index])
@@ -438,7 +435,7 @@ extension TransitionLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     guard let column = try builder.expanded(x.mask, rows: true) else { return [KerasValue(x.id)] }
     return [
       KerasValue(
@@ -451,7 +448,7 @@ extension SpanLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let shape = builder.shape(x.id)
     guard shape.count == 3 else {
       throw CheckpointError(.mismatch, Place(), "takes a sequence of three axes")
@@ -522,7 +519,7 @@ extension TokenEmbeddingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let table = try builder.weight("embeddings")
     let mask = try masksZero ? builder.binary(.notEqual, x.id, builder.constant(0)) : nil
     return [KerasValue(try builder.apply(Gather(), table, x.id), mask: mask), KerasValue(table)]
@@ -547,7 +544,7 @@ extension ExtractLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     guard shape.count >= 2 else {
       throw CheckpointError(.mismatch, Place(), "takes a tensor of two axes at least")

@@ -4,7 +4,7 @@ extension ContribCRF: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     _ = try outputs(KerasCall([KerasShape(builder.shape(x.id).map { $0 })]))
     var operands = [x.id, try builder.weight("kernel")]
     if usesBias { operands.append(try builder.weight("bias")) }
@@ -62,12 +62,9 @@ extension KerasBuilder {
   fileprivate mutating func shifted(_ x: Graph.ID, by offset: Int) throws -> Graph.ID {
     let extents = shape(x)
     guard extents.count > 1, extents[1] > 0 else { return x }
-    var (starts, counts) = (extents.map { _ in 0 }, extents)
-    (starts[1], counts[1]) = (offset > 0 ? 0 : 1, extents[1] - 1)
     var (before, after) = (extents.map { _ in 0 }, extents.map { _ in 0 })
     (before[1], after[1]) = offset > 0 ? (1, 0) : (0, 1)
-    let kept = try apply(
-      Slice(starts: starts, steps: extents.map { _ in 1 }, counts: counts), x)
+    let kept = try part(x, axis: 1, from: offset > 0 ? 0 : 1, count: extents[1] - 1)
     return try apply(Pad(before: before, after: after), kept)
   }
 }

@@ -1,15 +1,16 @@
 import Checkpoint
 
 extension KerasBuilder {
-  /// What a layer computes of `x` with channels last, given and returned in the layer's own order, and
-  /// then its activation.
+  /// What a layer computes of its only input with channels last, given and returned in the layer's own
+  /// order, and then its activation.
   ///
   /// - Parameter axes: spatial axes that there must be; more axes may come first when `leading`.
   fileprivate mutating func onChannelsLast(
-    _ x: Graph.ID, _ windows: KerasWindows,
+    _ call: KerasCall<KerasValue>, _ windows: KerasWindows,
     _ activation: KerasActivation = KerasActivation(name: "linear"),
     leading: Bool = false, _ compute: (Graph.ID, inout KerasBuilder) throws -> Graph.ID
-  ) throws -> Graph.ID {
+  ) throws -> [KerasValue] {
+    let x = try call.only().id
     let rank = shape(x).count
     guard
       rank == windows.axes + 2 || (leading && !windows.isChannelsFirst && rank > windows.axes + 2)
@@ -31,7 +32,7 @@ extension KerasBuilder {
     // Element by element, in the op that is activated; otherwise by the axes as the layer has them.
     if activation.function != nil { value = try activate(value, activation) }
     if first { value = try channelsFirst(value) }
-    return activation.function != nil ? value : try activate(value, activation)
+    return [KerasValue(activation.function != nil ? value : try activate(value, activation))]
   }
 
   /// Operands of a convolution.
@@ -62,14 +63,10 @@ extension ConvolutionLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows, activation, leading: true) { x, builder in
-          try builder.convolve(
-            x, builder.weight("kernel"), bias: usesBias, windows, groups: groups)
-        })
-    ]
+    try builder.onChannelsLast(call, windows, activation, leading: true) { x, builder in
+      try builder.convolve(
+        x, builder.weight("kernel"), bias: usesBias, windows, groups: groups)
+    }
   }
 }
 
@@ -77,15 +74,11 @@ extension DepthwiseConvolutionLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows, activation) { x, builder in
-          try builder.convolve(
-            x, builder.depthwiseKernel(), bias: usesBias, windows,
-            groups: builder.shape(x).last ?? 1)
-        })
-    ]
+    try builder.onChannelsLast(call, windows, activation) { x, builder in
+      try builder.convolve(
+        x, builder.depthwiseKernel(), bias: usesBias, windows,
+        groups: builder.shape(x).last ?? 1)
+    }
   }
 }
 
@@ -93,21 +86,17 @@ extension SeparableConvolutionLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows, activation) { x, builder in
-          let each = try builder.convolve(
-            x, builder.depthwiseKernel(), bias: false, windows,
-            groups: builder.shape(x).last ?? 1)
-          let one = Array(repeating: 1, count: windows.axes)
-          let none = Array(repeating: 0, count: windows.axes)
-          var operands = [each, try builder.weight("pointwise_kernel")]
-          if usesBias { operands.append(try builder.weight("bias")) }
-          return try builder.apply(
-            Convolution(strides: one, before: none, after: none, dilation: one), operands)
-        })
-    ]
+    try builder.onChannelsLast(call, windows, activation) { x, builder in
+      let each = try builder.convolve(
+        x, builder.depthwiseKernel(), bias: false, windows,
+        groups: builder.shape(x).last ?? 1)
+      let one = Array(repeating: 1, count: windows.axes)
+      let none = Array(repeating: 0, count: windows.axes)
+      var operands = [each, try builder.weight("pointwise_kernel")]
+      if usesBias { operands.append(try builder.weight("bias")) }
+      return try builder.apply(
+        Convolution(strides: one, before: none, after: none, dilation: one), operands)
+    }
   }
 }
 
@@ -115,22 +104,18 @@ extension TransposedConvolutionLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows, activation) { x, builder in
-          var results: [(size: Int, before: Int)] = []
-          for (extent, axis) in zip(builder.shape(x).dropFirst(), 0..<windows.axes) {
-            results.append(try result(extent, axis))
-          }
-          var operands = [x, try builder.weight("kernel")]
-          if usesBias { operands.append(try builder.weight("bias")) }
-          return try builder.apply(
-            ConvolutionTranspose(
-              strides: windows.strides, before: results.map(\.before), dilation: windows.dilation,
-              sizes: results.map(\.size)), operands)
-        })
-    ]
+    try builder.onChannelsLast(call, windows, activation) { x, builder in
+      var results: [(size: Int, before: Int)] = []
+      for (extent, axis) in zip(builder.shape(x).dropFirst(), 0..<windows.axes) {
+        results.append(try result(extent, axis))
+      }
+      var operands = [x, try builder.weight("kernel")]
+      if usesBias { operands.append(try builder.weight("bias")) }
+      return try builder.apply(
+        ConvolutionTranspose(
+          strides: windows.strides, before: results.map(\.before), dilation: windows.dilation,
+          sizes: results.map(\.size)), operands)
+    }
   }
 }
 
@@ -138,31 +123,28 @@ extension LocallyConnectedLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let expected = try variables(KerasCall([KerasShape(builder.shape(x).map { $0 })]))
     let kernel = try builder.weight("kernel")
     guard let shape = expected.first?.shape, builder.shape(kernel) == shape else {
       throw CheckpointError(
         .mismatch, Place(), "has a kernel \(builder.shape(kernel)), which does not fit its input")
     }
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows, activation) { x, builder in
-          let result =
-            implementation == 2
-            ? try dense(x, kernel, &builder) : try byPlace(x, kernel, &builder)
-          guard usesBias else { return result }
-          var bias = try builder.weight("bias")
-          if windows.isChannelsFirst {
-            // Keras reads its elements as those of [filters, places…].
-            let extents = builder.shape(bias)
-            let turned = [filters] + extents.dropLast()
-            bias = try builder.transpose(
-              builder.reshape(bias, turned), Array(1..<turned.count) + [0])
-          }
-          return try builder.binary(.add, result, bias)
-        })
-    ]
+    return try builder.onChannelsLast(call, windows, activation) { x, builder in
+      let result =
+        implementation == 2
+        ? try dense(x, kernel, &builder) : try byPlace(x, kernel, &builder)
+      guard usesBias else { return result }
+      var bias = try builder.weight("bias")
+      if windows.isChannelsFirst {
+        // Keras reads its elements as those of [filters, places…].
+        let extents = builder.shape(bias)
+        let turned = [filters] + extents.dropLast()
+        bias = try builder.transpose(
+          builder.reshape(bias, turned), Array(1..<turned.count) + [0])
+      }
+      return try builder.binary(.add, result, bias)
+    }
   }
 
   /// As one product with all that there is, zeros where no window touches.
@@ -302,19 +284,15 @@ extension PoolingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
-    return [
-      KerasValue(
-        try builder.onChannelsLast(x, windows) { x, builder in
-          let added = zip(builder.shape(x).dropFirst(), 0..<windows.axes).map {
-            windows.added($0, $1)
-          }
-          return try builder.apply(
-            Pool(
-              kind: isMax ? .max : .average, window: windows.size, strides: windows.strides,
-              before: added.map(\.before), after: added.map(\.after)), x)
-        })
-    ]
+    try builder.onChannelsLast(call, windows) { x, builder in
+      let added = zip(builder.shape(x).dropFirst(), 0..<windows.axes).map {
+        windows.added($0, $1)
+      }
+      return try builder.apply(
+        Pool(
+          kind: isMax ? .max : .average, window: windows.size, strides: windows.strides,
+          before: added.map(\.before), after: added.map(\.after)), x)
+    }
   }
 }
 
@@ -322,7 +300,7 @@ extension GlobalPoolingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let extents = builder.shape(x.id)
     guard extents.count == axes + 2 else {
       throw CheckpointError(
@@ -349,7 +327,7 @@ extension AdaptivePoolingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    var x = try call.one().id
+    var x = try call.only().id
     guard builder.shape(x).count == sizes.count + 2 else {
       throw CheckpointError(
         .mismatch, Place(),
@@ -361,10 +339,7 @@ extension AdaptivePoolingLayer: LoweredLayer {
       let extents = builder.shape(x)
       var parts: [Graph.ID] = []
       for range in Self.ranges(of: extents[axis], size) {
-        var (starts, counts) = (extents.map { _ in 0 }, extents)
-        (starts[axis], counts[axis]) = (range.lowerBound, range.count)
-        let part = try builder.apply(
-          Slice(starts: starts, steps: extents.map { _ in 1 }, counts: counts), x)
+        let part = try builder.part(x, axis: axis, from: range.lowerBound, count: range.count)
         parts.append(
           try builder.apply(
             Reduce(isMax ? .max : .mean, axes: [axis], keepsDimensions: true), part))

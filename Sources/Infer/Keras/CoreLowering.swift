@@ -16,7 +16,7 @@ extension DenseLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     var operands = [x.id, try builder.weight("kernel")]
     if usesBias { operands.append(try builder.weight("bias")) }
     let product = try builder.apply(Linear(), operands)
@@ -24,14 +24,23 @@ extension DenseLayer: LoweredLayer {
   }
 }
 
-extension ActivationLayer: LoweredLayer {
+/// A layer that is a function of each element, or of each vector, and nothing else.
+protocol ActivatingLayer: LoweredLayer {
+  var activation: KerasActivation { get }
+}
+
+extension ActivatingLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     return [KerasValue(try builder.activate(x.id, activation), mask: x.mask)]
   }
 }
+
+extension ActivationLayer: ActivatingLayer {}
+extension ReLULayer: ActivatingLayer {}
+extension RectifierLayer: ActivatingLayer {}
 
 extension NetworkLayer: LoweredLayer {
   func lower(
@@ -51,22 +60,11 @@ extension NetworkLayer: LoweredLayer {
   }
 }
 
-extension KerasCall<KerasValue> {
-  /// The only input.
-  func one() throws -> KerasValue {
-    let inputs = inputs
-    guard inputs.count == 1 else {
-      throw CheckpointError(.mismatch, Place(), "takes one tensor; it is given \(inputs.count)")
-    }
-    return inputs[0]
-  }
-}
-
 extension FlattenLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    var x = try call.one().id
+    var x = try call.only().id
     if isChannelsFirst { x = try builder.channelsLast(x) }
     let shape = builder.shape(x)
     return [KerasValue(try builder.reshape(x, [shape[0], shape.dropFirst().reduce(1, *)]))]

@@ -4,7 +4,7 @@ extension EmbeddingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let ids = try call.one().id
+    let ids = try call.only().id
     let rows = try builder.apply(Gather(), builder.weight("embeddings"), ids)
     let mask =
       masksZero && builder.shape(ids).count == 2
@@ -18,7 +18,7 @@ extension ReversibleEmbeddingLayer: LoweredLayer {
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
     guard call.isReversed else { return try table.lower(call, &builder) }
-    let x = try call.one()
+    let x = try call.only()
     var scores = try builder.apply(
       Linear(transposedKernel: isTied), x.id,
       builder.weight(isTied ? "embeddings" : "reverse_embeddings"))
@@ -34,7 +34,7 @@ extension MaskingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     guard shape.count >= 2 else {
       throw CheckpointError(.mismatch, Place(), "masks steps of sequences; it is given \(shape)")

@@ -121,19 +121,17 @@ struct KerasBuilder {
 }
 
 extension KerasNetwork.Layer {
-  /// Where it is, for errors.
-  var site: Place { Place(member: "layer \(name) (\(className))") }
-
   /// An error of its lowering with its place.
   ///
   /// What an op refuses is the file's fault here: sizes and what a layer is called with come from the
   /// configuration.
   fileprivate func located(_ error: any Error) -> any Error {
     switch error {
-    case let error as CheckpointError: error.at(site)
+    case let error as CheckpointError: error.at(config.place)
     case let error as InferError where error.kind == .graph:
       CheckpointError(
-        .mismatch, site, error.value.isEmpty ? error.reason : "\(error.value): \(error.reason)",
+        .mismatch, config.place,
+        error.value.isEmpty ? error.reason : "\(error.value): \(error.reason)",
         hint: error.hint)
     default: error
     }

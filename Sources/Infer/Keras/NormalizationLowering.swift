@@ -26,12 +26,17 @@ extension KerasBuilder {
 
   /// `x · gamma + beta`, where there are these.
   fileprivate mutating func affine(
-    _ x: Graph.ID, gamma: Graph.ID?, beta: Graph.ID?
+    _ x: Graph.ID, hasScale: Bool, hasShift: Bool
   ) throws -> Graph.ID {
     var x = x
-    if let gamma { x = try binary(.multiply, x, gamma) }
-    if let beta { x = try binary(.add, x, beta) }
+    if hasScale { x = try binary(.multiply, x, vector("gamma")) }
+    if hasShift { x = try binary(.add, x, vector("beta")) }
     return x
+  }
+
+  /// `x` minus its mean over some axes.
+  fileprivate mutating func centred(_ x: Graph.ID, over axes: [Int]) throws -> Graph.ID {
+    try binary(.subtract, x, apply(Reduce(.mean, axes: axes, keepsDimensions: true), x))
   }
 }
 
@@ -39,11 +44,9 @@ extension BatchNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let axes = try axes(rank: builder.shape(x.id).count)
     let result = try builder.joining(axes, of: x.id) { x, builder in
-      let gamma = hasScale ? try builder.vector("gamma") : nil
-      let beta = hasShift ? try builder.vector("beta") : nil
       if moments != .sample {
         var kept: [Graph.ID] = []
         if moments == .stored {
@@ -54,21 +57,21 @@ extension BatchNormalizationLayer: LoweredLayer {
             kept.append(try builder.apply(Reduce(kind, axes: others), x))
           }
         }
+        if hasScale { kept.append(try builder.vector("gamma")) }
+        if hasShift { kept.append(try builder.vector("beta")) }
         return try builder.apply(
-          BatchNorm(epsilon: epsilon, hasGamma: hasScale, hasBeta: hasShift),
-          [x] + kept + [gamma, beta].compactMap { $0 })
+          BatchNorm(epsilon: epsilon, hasGamma: hasScale, hasBeta: hasShift), [x] + kept)
       }
       // (x − mean) / (√(variance + ε) + ε).
       let last = [builder.shape(x).count - 1]
-      let centred = try builder.binary(
-        .subtract, x, builder.apply(Reduce(.mean, axes: last, keepsDimensions: true), x))
+      let centred = try builder.centred(x, over: last)
       let variance = try builder.apply(Reduce(.variance, axes: last, keepsDimensions: true), x)
       let epsilon = try builder.constant(self.epsilon)
       let deviation = try builder.apply(
         Unary(.sqrt), builder.binary(.add, variance, epsilon))
       return try builder.affine(
-        builder.binary(.divide, centred, builder.binary(.add, deviation, epsilon)), gamma: gamma,
-        beta: beta)
+        builder.binary(.divide, centred, builder.binary(.add, deviation, epsilon)),
+        hasScale: hasScale, hasShift: hasShift)
     }
     return [KerasValue(result, mask: x.mask)]
   }
@@ -78,23 +81,23 @@ extension LayerNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let axes = try axes(rank: builder.shape(x.id).count).sorted()
     let result = try builder.joining(axes, of: x.id) { x, builder in
-      let gamma = hasScale ? try builder.vector("gamma") : nil
-      let beta = hasShift ? try builder.vector("beta") : nil
       if scalesOnly {
         let last = [builder.shape(x).count - 1]
         let variance = try builder.apply(Reduce(.variance, axes: last, keepsDimensions: true), x)
         let inverse = try builder.apply(
           Unary(.rsqrt), builder.binary(.add, variance, builder.constant(epsilon)))
-        return try builder.affine(builder.binary(.multiply, x, inverse), gamma: gamma, beta: nil)
+        return try builder.affine(
+          builder.binary(.multiply, x, inverse), hasScale: hasScale, hasShift: false)
       }
-      if let gamma, let beta {
-        return try builder.apply(LayerNorm(epsilon: epsilon), x, gamma, beta)
+      if hasScale, hasShift {
+        return try builder.apply(
+          LayerNorm(epsilon: epsilon), x, builder.vector("gamma"), builder.vector("beta"))
       }
       return try builder.affine(
-        builder.apply(LayerNorm(epsilon: epsilon), x), gamma: gamma, beta: beta)
+        builder.apply(LayerNorm(epsilon: epsilon), x), hasScale: hasScale, hasShift: hasShift)
     }
     return [KerasValue(result, mask: x.mask)]
   }
@@ -121,14 +124,13 @@ extension GroupNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let axis = try axis(rank: builder.shape(x.id).count)
     let result = try builder.joining([axis], of: x.id) { x, builder in
       let groups = try groups(of: builder.shape(x).last ?? 0)
       return try builder.affine(
-        builder.grouped(x, groups: groups, epsilon: epsilon),
-        gamma: hasScale ? builder.vector("gamma") : nil,
-        beta: hasShift ? builder.vector("beta") : nil)
+        builder.grouped(x, groups: groups, epsilon: epsilon), hasScale: hasScale,
+        hasShift: hasShift)
     }
     return [KerasValue(result, mask: x.mask)]
   }
@@ -138,7 +140,7 @@ extension InstanceNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let rank = builder.shape(x.id).count
     guard rank > 1 else {
       throw CheckpointError(.mismatch, Place(), "takes \(builder.shape(x.id)); expected more axes")
@@ -150,15 +152,12 @@ extension InstanceNormalizationLayer: LoweredLayer {
         normal = try builder.grouped(x, groups: builder.shape(x).last ?? 1, epsilon: epsilon)
       } else {
         let axes = Array(1..<(axis == nil ? rank : max(1, rank - 1)))
-        let centred = try builder.binary(
-          .subtract, x, builder.apply(Reduce(.mean, axes: axes, keepsDimensions: true), x))
+        let centred = try builder.centred(x, over: axes)
         let deviation = try builder.apply(Reduce(.std, axes: axes, keepsDimensions: true), x)
         normal = try builder.binary(
           .divide, centred, builder.binary(.add, deviation, builder.constant(epsilon)))
       }
-      return try builder.affine(
-        normal, gamma: hasScale ? builder.vector("gamma") : nil,
-        beta: hasShift ? builder.vector("beta") : nil)
+      return try builder.affine(normal, hasScale: hasScale, hasShift: hasShift)
     }
     return [KerasValue(result, mask: x.mask)]
   }
@@ -168,7 +167,7 @@ extension RMSNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let axes = try axes(rank: builder.shape(x.id).count)
     let result = try builder.joining(axes, of: x.id) { x, builder in
       try builder.apply(RMSNorm(epsilon: epsilon), x, builder.vector("scale"))
@@ -181,7 +180,7 @@ extension UnitNormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let axes = try axes(rank: builder.shape(x.id).count)
     let squares = try builder.apply(
       Reduce(.sum, axes: axes, keepsDimensions: true), builder.apply(Unary(.square), x.id))

@@ -4,7 +4,7 @@ extension RescalingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let scaled = try builder.binary(
       .multiply, x.id, builder.constant(scale.shape, scale.values))
     let result = try builder.binary(.add, scaled, builder.constant(offset.shape, offset.values))
@@ -16,7 +16,7 @@ extension NormalizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one()
+    let x = try call.only()
     let shape = builder.shape(x.id)
     let kept = try KerasConfig.counted(axes, rank: shape.count).sorted()
     func place(_ stated: KerasNumbers?, _ name: String) throws -> Graph.ID {
@@ -49,7 +49,7 @@ extension DiscretizationLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let bins = try builder.apply(Bucketize(boundaries: boundaries), call.one().id)
+    let bins = try builder.apply(Bucketize(boundaries: boundaries), call.only().id)
     guard let encoding else { return [KerasValue(bins)] }
     return try encoding.lower(KerasCall([KerasValue(bins)]), &builder)
   }

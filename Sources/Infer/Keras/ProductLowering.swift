@@ -4,7 +4,7 @@ extension EinsumDenseLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     var y = try builder.einsum(equation, [x, builder.weight("kernel")])
     if builder.hasWeight("bias") { y = try builder.binary(.add, y, builder.weight("bias")) }
     return [KerasValue(try builder.activate(y, activation))]
@@ -15,7 +15,7 @@ extension HighwayLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     func map(_ kernel: String, _ bias: String) throws -> Graph.ID {
       var operands = [x, try builder.weight(kernel)]
       if usesBias { operands.append(try builder.weight(bias)) }
@@ -34,7 +34,7 @@ extension MaxoutDenseLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     var y = try builder.einsum(Einsum("bi,fio->bfo"), [x, builder.weight("W")])
     if usesBias { y = try builder.binary(.add, y, builder.weight("b")) }
     return [KerasValue(try builder.apply(Reduce(.max, axes: [1]), y))]

@@ -81,41 +81,27 @@ extension KerasBuilder {
 
   /// One index of the second axis, which goes away.
   mutating func step(_ x: Graph.ID, _ index: Int) throws -> Graph.ID {
-    var extents = shape(x)
+    let extents = shape(x)
     guard extents.count >= 2 else {
       throw CheckpointError(.mismatch, Place(), "takes tensors with a second axis")
     }
-    var starts = [Int](repeating: 0, count: extents.count)
-    starts[1] = index
-    extents[1] = 1
-    let part = try apply(
-      Slice(starts: starts, steps: extents.map { _ in 1 }, counts: extents), x)
-    return try reshape(part, [extents[0]] + extents[2...])
+    return try reshape(part(x, axis: 1, from: index, count: 1), [extents[0]] + extents[2...])
   }
 
   /// The same with an axis backwards.
   mutating func reversed(_ x: Graph.ID, axis: Int) throws -> Graph.ID {
     let extents = shape(x)
     guard extents.indices.contains(axis), extents[axis] > 0 else { return x }
-    var (starts, steps) = (extents.map { _ in 0 }, extents.map { _ in 1 })
-    (starts[axis], steps[axis]) = (extents[axis] - 1, -1)
-    return try apply(Slice(starts: starts, steps: steps, counts: extents), x)
+    return try part(x, axis: axis, from: extents[axis] - 1, count: extents[axis], step: -1)
   }
 
   /// The parts of the last axis, each of a width.
   mutating func parts(_ x: Graph.ID, _ width: Int) throws -> [Graph.ID] {
     let extents = shape(x)
     guard let last = extents.last, width > 0 else { return [] }
-    if last == width { return [x] }
-    var parts: [Graph.ID] = []
-    for start in stride(from: 0, to: last - width + 1, by: width) {
-      parts.append(
-        try apply(
-          Slice(
-            starts: extents.dropLast().map { _ in 0 } + [start], steps: extents.map { _ in 1 },
-            counts: extents.dropLast() + [width]), x))
+    return try stride(from: 0, to: last - width + 1, by: width).map { start in
+      try part(x, axis: extents.count - 1, from: start, count: width)
     }
-    return parts
   }
 
   /// Numbers everywhere.

@@ -14,8 +14,8 @@ public struct RunnableKeras: Runnable {
   /// - Throws: ``InferError`` where an input is missing or contradicts what the model states.
   public init(_ model: KerasModel, inputs shapes: [String: [Int]]) throws {
     self.model = model
-    var builder = KerasBuilder(
-      weights: Dictionary(model.weights.map { ($0.name, $0.tensor.shape.extents) }) { $1 })
+    weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
+    var builder = KerasBuilder(weights: weights.mapValues(\.shape.extents))
     var values: [KerasTensor: KerasValue] = [:]
     for tensor in model.network.inputs {
       guard let shape = shapes[tensor.layer] else {
@@ -31,7 +31,6 @@ public struct RunnableKeras: Runnable {
       if value.mask != nil { masked.insert(name) }
     }
     (graph, stops, maskedOutputs) = (builder.graph, builder.stops, masked)
-    weights = Dictionary(model.weights.map { ($0.name, $0.tensor) }) { first, _ in first }
   }
 
   /// Why not all outputs can be computed; `nil` where they can.
@@ -84,13 +83,14 @@ extension RunnableKeras {
       }
       arrays[own] = array
     }
+    let shapes = network.statedInputs
     for tensor in network.inputs {
       let name = tensor.layer
       guard var array = arrays[name] else {
         throw InferError(
           .input, name, "is missing", hint: "inputs: \(names.joined(separator: ", "))")
       }
-      if let stated = network.statedInputs[tensor] {
+      if let stated = shapes[tensor] {
         if array.shape.count == stated.rank - 1 {
           array = NDArray(shape: [1] + array.shape, values: array.values)
         }

@@ -4,7 +4,7 @@ extension ReshapeLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     let extents = try KerasShape.filled(target, count: shape.dropFirst().reduce(1, *))
     return [KerasValue(try builder.reshape(x, Array(shape.prefix(1)) + extents))]
@@ -14,14 +14,14 @@ extension ReshapeLayer: LoweredLayer {
 extension PermuteLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
-  ) throws -> [KerasValue] { [KerasValue(try builder.transpose(try call.one().id, axes))] }
+  ) throws -> [KerasValue] { [KerasValue(try builder.transpose(try call.only().id, axes))] }
 }
 
 extension RepeatVectorLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     guard shape.count == 2 else {
       throw CheckpointError(.mismatch, Place(), "repeats vectors; it is given \(shape)")
@@ -35,7 +35,7 @@ extension BorderLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     // Also says whether the rank fits and something is left.
     let result = try outputs(KerasCall([KerasShape(shape.map { $0 })]))[0]
@@ -61,7 +61,7 @@ extension UpSamplingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    let x = try call.one().id
+    let x = try call.only().id
     let shape = builder.shape(x)
     let result = try outputs(KerasCall([KerasShape(shape.map { $0 })]))[0]
     if interpolation == "nearest" {
@@ -81,7 +81,7 @@ extension ResizingLayer: LoweredLayer {
   func lower(
     _ call: KerasCall<KerasValue>, _ builder: inout KerasBuilder
   ) throws -> [KerasValue] {
-    var x = try call.one().id
+    var x = try call.only().id
     let shape = builder.shape(x)
     try KerasShape(shape.map { $0 }).expect(rank: 4)
     let first = isChannelsFirst ? 2 : 1

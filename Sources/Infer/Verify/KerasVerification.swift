@@ -44,14 +44,10 @@ extension Verification {
     }
     let probes = KerasProbes(for: source, and: result)
     let extents = KerasVerification.fitting(source, probes)
-    self = try verified(probes.arrays(rows: 2, extents: extents, seed: seed), options)
+    let few = probes.arrays(rows: 2, extents: extents, seed: seed)
+    self = try verified(few, options)
     let more = probes.arrays(rows: 3, extents: extents.map { $0 + 2 }, seed: seed &+ 1)
-    guard passed,
-      more.mapValues(\.shape)
-        != probes.arrays(
-          rows: 2, extents: extents, seed: seed
-        ).mapValues(\.shape)
-    else { return }
+    guard passed, more.mapValues(\.shape) != few.mapValues(\.shape) else { return }
     var second = options
     if second.judge == .always { second.judge = .whenInDoubt }
     add(try verified(more, second))

@@ -152,7 +152,7 @@ public struct NetworkLayer: KerasLayer {
       } catch {
         // Another order of the file's, in which nothing is to be adapted.
         guard isChanged else { return nil }
-        throw error.at(layer.place)
+        throw error.at(layer.config.place)
       }
     }
     return isChanged ? weights : nil
@@ -160,17 +160,6 @@ public struct NetworkLayer: KerasLayer {
 }
 
 extension KerasCall<KerasShape> {
-  /// The only input's shape.
-  ///
-  /// - Throws: ``CheckpointError`` where there are none, or several.
-  public func only() throws(CheckpointError) -> KerasShape {
-    let inputs = inputs
-    guard inputs.count == 1 else {
-      throw CheckpointError(.mismatch, Place(), "takes one tensor; it is given \(inputs.count)")
-    }
-    return inputs[0]
-  }
-
   /// The extent of the only input's last axis, by which shapes of weights go.
   public func width() throws(CheckpointError) -> Int { try extent(at: -1) }
 
